@@ -1,0 +1,1 @@
+"""The instrument: plans a run, measures it in fresh processes, judges it and shows it."""

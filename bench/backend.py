@@ -1,0 +1,121 @@
+"""Where a kernel runs: an array library on a device, in a mode."""
+
+import importlib
+import importlib.metadata
+import importlib.util
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from xpbench.bench.kernel import Array
+from xpbench.bench.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is fixed for the whole life of a worker process.
+
+    ``device`` is ``cpu``, ``cuda``, ``cuda:1``, ...; ``threads`` the number of CPU threads a library
+    may use; ``precision`` is ``ieee``, ``tf32`` or ``native`` (whatever the library does unasked);
+    ``wide`` is true where float64 is measured; ``cache`` is a folder for compiled code.
+    """
+
+    device: str = "cpu"
+    threads: int = 1
+    precision: str = "ieee"
+    wide: bool = False
+    cache: str = ""
+
+
+class Backend:
+    """An array library in a mode. The defaults describe a synchronous library on the CPU.
+
+    A backend is one file with one subclass. It may be made and asked for its ``environment`` in a
+    process that must not import the library; ``load`` imports it, and everything after ``load`` may
+    use it.
+    """
+
+    name: ClassVar[str] = ""
+    """What people type after ``--backend``."""
+    library: ClassVar[str] = ""
+    """The module that ``load`` imports."""
+    distributions: ClassVar[tuple[str, ...]] = ()
+    """The installed packages whose versions matter."""
+    install: ClassVar[str] = ""
+    """The command that makes the library usable."""
+    asynchronous: ClassVar[bool] = False
+    """Whether a call may return before its result is there, so that latency and throughput differ."""
+    default: ClassVar[bool] = False
+    """Whether a run that names no backend takes this one, where it is usable."""
+
+    def __init__(self) -> None:
+        self.setting = Setting()
+        self.xp: Any = None
+
+    def environment(self, setting: Setting) -> dict[str, str]:
+        """The environment variables that must stand before the library is imported."""
+        return {}
+
+    def unusable(self) -> str | None:
+        """Why this process cannot use the library, with the cure; ``None`` where it can."""
+        if importlib.util.find_spec(self.library) is None:
+            return f"{self.library} is not installed: {self.install}"
+        return None if self.devices() else f"{self.library} finds no device it can use"
+
+    def versions(self) -> dict[str, str]:
+        """The installed versions of ``distributions``, found without importing them."""
+        found = {}
+        for distribution in self.distributions:
+            try:
+                found[distribution] = importlib.metadata.version(distribution)
+            except importlib.metadata.PackageNotFoundError:
+                continue
+        return found
+
+    def devices(self) -> list[str]:
+        """The devices found here, by the names people type. May import the library."""
+        return ["cpu"]
+
+    def load(self, setting: Setting) -> None:
+        """Imports the library, puts ``setting`` in force and makes ``xp``.
+
+        Raises
+        ------
+        Unsupported
+            If the library cannot do what ``setting`` asks.
+        """
+        self.setting = setting
+        self.xp = Vocabulary(importlib.import_module(self.library))
+
+    def put(self, array: np.ndarray) -> Array:
+        """A host array as an array of the library on the device; returns when it has arrived."""
+        return np.array(array)
+
+    def fetch(self, array: Array) -> np.ndarray:
+        """An array of the library as a host array; returns when it has arrived."""
+        return np.asarray(array)
+
+    def wait(self, outputs: Sequence[Array]) -> None:
+        """Returns when every one of ``outputs`` has been computed."""
+
+    def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """``function`` of arrays alone, in the form this backend times."""
+        return function
+
+    def compile_seconds(self) -> float | None:
+        """Seconds the library has spent compiling in this process; ``None`` where it does not say."""
+        return None
+
+    def compute_dtype(self, function: Callable[..., Any], arrays: Sequence[Array], dtype: str) -> str:
+        """The dtype that ``function`` really computes in, where a library widens it behind the scenes."""
+        return dtype
+
+    def peak_bytes(self) -> int | None:
+        """The most device memory held since ``load``, in bytes; ``None`` where it is not known."""
+        return None
+
+    def in_force(self) -> dict[str, Any]:
+        """Threads, precision switches and the like, as read back from the library."""
+        return {}

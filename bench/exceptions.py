@@ -1,0 +1,19 @@
+"""Which faults a user can cause or meet, and the exit code of each."""
+
+from typing import ClassVar
+
+
+class XpbenchError(Exception):
+    """A fault that the message explains in full: what was seen, what was expected, what to do."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class NothingMeasured(XpbenchError):
+    """The command was right, and yet no case could be measured."""
+
+    exit_code = 3
+
+
+class Unsupported(Exception):
+    """A backend cannot do what a kernel asks. Becomes the cell ``unsupported`` with this reason."""

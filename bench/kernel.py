@@ -1,0 +1,143 @@
+"""What is measured: one computation, with its data, its oracle and its cost."""
+
+import inspect
+import math
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from xpbench.bench.exceptions import XpbenchError
+
+Array = Any
+Size = Mapping[str, int]
+Errors = Mapping[str, tuple[float, float]]
+
+_declared: dict[tuple[str, int, str], "Kernel"] = {}
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """A computation written once against the array API standard, and all that is needed to judge it.
+
+    Parameters
+    ----------
+    compute
+        ``compute(xp, *arrays, **static)``: a pure function of at least one array that returns one
+        array or a tuple of arrays. ``xp`` is the backend's namespace: the array API standard and
+        the verbs of :class:`xpbench.Vocabulary`. Its name is the kernel's name, the first line of
+        its docstring the kernel's title.
+    inputs
+        ``inputs(rng, **size)``: the host arrays that ``compute`` takes, drawn from a
+        ``numpy.random.Generator``. Floating arrays are made in float64 and cast to the dtype of the
+        case; integers and booleans are kept.
+    reference
+        ``reference(*arrays, **static)``: the outputs in float64, by an implementation that shares
+        no code with ``compute``. It receives the rounded inputs cast up to float64, so that
+        rounding the inputs is charged to nobody.
+    sizes
+        Named sizes from the smallest to the largest, e.g. ``{"small": {"n": 64}}``.
+    errors
+        ``errors(outputs, reference, *arrays, **static)``: named pairs ``(value, limit)``, in units
+        of the machine epsilon of the outputs' dtype (see ``error_unit``). An output agrees when
+        every value is finite and at most its limit. Default: the forward error of every output
+        relative to its largest entry.
+    flops
+        ``flops(**size)``: floating-point operations of the algorithm.
+    traffic
+        ``traffic(itemsize, **size)``: compulsory bytes, each input read once and each output
+        written once, with ``itemsize`` bytes an entry.
+    static
+        The keys of a size that ``compute``, ``reference`` and ``errors`` receive as Python integers.
+    chapter
+        The group of tables that the kernel belongs to.
+    error_unit
+        ``"eps"``, or ``"standard errors"`` for a random kernel.
+    oracle_flops
+        Above this many ``flops`` the oracle is not called and ``errors`` receives ``None`` for it.
+
+    Raises
+    ------
+    XpbenchError
+        If a part is missing or malformed; the message names the part.
+    """
+
+    compute: Callable[..., Any]
+    inputs: Callable[..., Any]
+    reference: Callable[..., Any]
+    sizes: Mapping[str, Size]
+    errors: Callable[..., Errors] | None = None
+    flops: Callable[..., float] | None = None
+    traffic: Callable[..., float] | None = None
+    static: tuple[str, ...] = ()
+    chapter: str = "user"
+    error_unit: str = "eps"
+    oracle_flops: float = math.inf
+    file: str = field(init=False, default="")
+    line: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        caller = sys._getframe(2)
+        object.__setattr__(self, "file", str(Path(caller.f_code.co_filename).resolve()))
+        object.__setattr__(self, "line", caller.f_lineno)
+        object.__setattr__(self, "static", tuple(self.static))
+        self._check()
+        sizes = {name: MappingProxyType(dict(size)) for name, size in self.sizes.items()}
+        object.__setattr__(self, "sizes", MappingProxyType(sizes))
+        _declared[self.file, self.line, self.name] = self
+
+    @property
+    def name(self) -> str:
+        return str(getattr(self.compute, "__name__", ""))
+
+    @property
+    def title(self) -> str:
+        lines = (inspect.getdoc(self.compute) or "").splitlines()
+        return lines[0].rstrip(".") if lines else self.name
+
+    def static_of(self, size: Size) -> dict[str, int]:
+        return {key: size[key] for key in self.static}
+
+    def oracle_applies(self, size: Size) -> bool:
+        return self.flops is None or self.flops(**size) <= self.oracle_flops
+
+    def _check(self) -> None:
+        where = f"the Kernel at {self.file}:{self.line}"
+        for part in ("compute", "inputs", "reference", "errors", "flops", "traffic"):
+            value = getattr(self, part)
+            optional = part in ("errors", "flops", "traffic")
+            if not (callable(value) or (optional and value is None)):
+                raise XpbenchError(f"{where}: {part}= must be a function, not {value!r}")
+        if not self.name.isidentifier():
+            raise XpbenchError(
+                f"{where}: compute= must be a named function (def softmax(xp, x): ...), "
+                f"because its name is the kernel's name; this one is called {self.name!r}"
+            )
+        if not isinstance(self.sizes, Mapping) or not self.sizes:
+            raise XpbenchError(
+                f"{where}: sizes= must name at least one size, e.g. "
+                f'{{"small": {{"n": 64}}}}, not {self.sizes!r}'
+            )
+        for name, size in self.sizes.items():
+            if not isinstance(size, Mapping) or not all(
+                isinstance(key, str) and type(value) is int and value > 0
+                for key, value in size.items()
+            ):
+                raise XpbenchError(
+                    f"{where}: size {name!r} must map names to positive integers, e.g. "
+                    f'{{"n": 64}}, not {size!r}'
+                )
+            missing = [key for key in self.static if key not in size]
+            if missing:
+                raise XpbenchError(
+                    f"{where}: static= names {missing[0]!r}, which size {name!r} lacks; "
+                    f"it has {', '.join(size)}"
+                )
+
+
+def declared_in(file: str | Path) -> list[Kernel]:
+    """The kernels made by ``Kernel(...)`` calls that stand in ``file``, in the order of their lines."""
+    path = str(Path(file).resolve())
+    return [kernel for key, kernel in sorted(_declared.items(), key=lambda item: item[0]) if key[0] == path]
