@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from xpbench.bench.exceptions import Unsupported
 from xpbench.bench.kernel import Array
 from xpbench.bench.vocabulary import Vocabulary
 
@@ -45,10 +46,13 @@ class Backend:
     """The installed packages whose versions matter."""
     install: ClassVar[str] = ""
     """The command that makes the library usable."""
-    asynchronous: ClassVar[bool] = False
-    """Whether a call may return before its result is there, so that latency and throughput differ."""
+    asynchronous: bool = False
+    """Whether a call may return before its result is there; may depend on the device that is loaded."""
     default: ClassVar[bool] = False
     """Whether a run that names no backend takes this one, where it is usable."""
+
+    home: ClassVar[str] = "cpu"
+    """The device that cells are named after where the backend finds none."""
 
     def __init__(self) -> None:
         self.setting = Setting()
@@ -62,7 +66,14 @@ class Backend:
         """Why this process cannot use the library, with the cure; ``None`` where it can."""
         if importlib.util.find_spec(self.library) is None:
             return f"{self.library} is not installed: {self.install}"
-        return None if self.devices() else f"{self.library} finds no device it can use"
+        try:
+            devices = self.devices()
+        except Exception as error:  # a broken installation may raise anything at import
+            said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            return (
+                f"{self.library} is installed but does not load: {said}; install it anew: {self.install}"
+            )
+        return None if devices else f"{self.library} finds no device it can use"
 
     def versions(self) -> dict[str, str]:
         """The installed versions of ``distributions``, found without importing them."""
@@ -78,6 +89,20 @@ class Backend:
         """The devices found here, by the names people type. May import the library."""
         return ["cpu"]
 
+    def require_device(self, device: str) -> None:
+        """Checks that this backend has ``device``; ``cuda:0`` is another name of ``cuda``.
+
+        Raises
+        ------
+        Unsupported
+            If it has not; the message tells what there is.
+        """
+        found = self.devices()
+        if device.removesuffix(":0") not in found:
+            raise Unsupported(
+                f"{self.library} has no device {device} here; it has {', '.join(found) or 'none'}"
+            )
+
     def load(self, setting: Setting) -> None:
         """Imports the library, puts ``setting`` in force and makes ``xp``.
 
@@ -86,12 +111,13 @@ class Backend:
         Unsupported
             If the library cannot do what ``setting`` asks.
         """
+        self.require_device(setting.device)
         self.setting = setting
         self.xp = Vocabulary(importlib.import_module(self.library))
 
     def put(self, array: np.ndarray) -> Array:
         """A host array as an array of the library on the device; returns when it has arrived."""
-        return np.array(array)
+        return np.array(array, order="C")
 
     def fetch(self, array: Array) -> np.ndarray:
         """An array of the library as a host array; returns when it has arrived."""
@@ -108,8 +134,11 @@ class Backend:
         """Seconds the library has spent compiling in this process; ``None`` where it does not say."""
         return None
 
-    def compute_dtype(self, function: Callable[..., Any], arrays: Sequence[Array], dtype: str) -> str:
-        """The dtype that ``function`` really computes in, where a library widens it behind the scenes."""
+    def compute_dtype(self, compute: Callable[..., Any], arrays: Sequence[Array], dtype: str) -> str:
+        """The dtype that ``compute(xp, *arrays)`` really works in.
+
+        It differs from ``dtype`` where the library widens behind the scenes. May call ``compute``.
+        """
         return dtype
 
     def peak_bytes(self) -> int | None:

@@ -122,8 +122,7 @@ class Kernel:
             )
         for name, size in self.sizes.items():
             if not isinstance(size, Mapping) or not all(
-                isinstance(key, str) and type(value) is int and value > 0
-                for key, value in size.items()
+                isinstance(key, str) and type(value) is int and value > 0 for key, value in size.items()
             ):
                 raise XpbenchError(
                     f"{where}: size {name!r} must map names to positive integers, e.g. "
@@ -140,4 +139,6 @@ class Kernel:
 def declared_in(file: str | Path) -> list[Kernel]:
     """The kernels made by ``Kernel(...)`` calls that stand in ``file``, in the order of their lines."""
     path = str(Path(file).resolve())
-    return [kernel for key, kernel in sorted(_declared.items(), key=lambda item: item[0]) if key[0] == path]
+    return [
+        kernel for key, kernel in sorted(_declared.items(), key=lambda item: item[0]) if key[0] == path
+    ]

@@ -1,10 +1,12 @@
 """What one process saw of one case."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from xpbench.bench.case import Case
+from xpbench.bench.exceptions import XpbenchError
 
 STATUSES = {
     "ok": "measured, and agrees with the oracle",
@@ -55,13 +57,127 @@ class Measurement:
         return (str(self.case), self.fork)
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "case": self.case.to_json(), "id": str(self.case)}
+        """A record of standard JSON: a number that is not finite is written as the string of it."""
+        record = {part.name: as_json(getattr(self, part.name)) for part in fields(self)}
+        return {**record, "case": self.case.to_json(), "id": str(self.case)}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "Measurement":
-        fields = {key: value for key, value in record.items() if key != "id"}
-        fields["case"] = Case.from_json(record["case"])
-        fields["samples"] = tuple(record["samples"])
-        fields["throughput_samples"] = tuple(record["throughput_samples"])
-        fields["errors"] = {name: (value, limit) for name, (value, limit) in record["errors"].items()}
-        return cls(**fields)
+        """The measurement that ``to_json`` wrote. Keys it does not know are left aside, absent ones
+        take their default.
+
+        Raises
+        ------
+        XpbenchError
+            If ``case``, ``fork`` or ``status`` is missing, or a value is not what its key promises.
+        """
+        if not isinstance(record, Mapping):
+            raise XpbenchError(f"a measurement must be an object, not {record!r:.60}")
+        missing = [key for key in ("case", "fork", "status") if key not in record]
+        if missing:
+            raise XpbenchError(f"a measurement lacks {missing[0]!r}")
+        values = {}
+        for key in record.keys() & _READ.keys():
+            try:
+                values[key] = _READ[key](record[key])
+            except (TypeError, ValueError, OverflowError, AttributeError) as fault:
+                raise XpbenchError(f"{key} = {record[key]!r:.60} is malformed: {fault}") from None
+        return cls(**values)
+
+
+def as_json(value: Any) -> Any:
+    """``value`` in types that standard JSON can hold.
+
+    JSON has no infinity and no NaN: they become the strings ``inf``, ``-inf`` and ``nan``, which
+    ``float`` reads back. Scalars of an array library become Python's own.
+    """
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else str(float(value))
+    if isinstance(value, Mapping):
+        return {str(key): as_json(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [as_json(entry) for entry in value]
+    if getattr(value, "shape", None) == ():
+        return as_json(value.item())
+    return str(value)
+
+
+def read_case(record: Any) -> Case:
+    """The case that ``Case.to_json`` wrote; keys that ``Case`` does not know are left aside.
+
+    Raises
+    ------
+    XpbenchError
+        If a key is missing or the size is malformed.
+    """
+    names = [part.name for part in fields(Case)]
+    if not isinstance(record, Mapping):
+        raise XpbenchError(f"a case must be an object, not {record!r:.60}")
+    if missing := [name for name in names if name not in record and name != "precision"]:
+        raise XpbenchError(f"a case lacks {missing[0]!r}")
+    size = record["size"]
+    if not isinstance(size, Mapping) or not all(type(entry) is int for entry in size.values()):
+        raise XpbenchError(f"the size of a case must map names to integers, not {size!r:.60}")
+    return Case.from_json({name: record[name] for name in names if name in record})
+
+
+def _fork(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError("expected 0, 1, 2, ...")
+    return value
+
+
+def _status(value: Any) -> str:
+    if value not in STATUSES:
+        raise ValueError(f"expected one of {', '.join(STATUSES)}")
+    return str(value)
+
+
+def _times(value: Any) -> tuple[float, ...]:
+    times = tuple(float(entry) for entry in value)
+    if not all(0 < entry < math.inf for entry in times):
+        raise ValueError("expected positive numbers of seconds")
+    return times
+
+
+def _number(value: Any) -> float | None:
+    """A figure that may be unknown, which is how one that is not finite is read too."""
+    return None if value is None or not math.isfinite(float(value)) else float(value)
+
+
+def _whole(value: Any) -> int | None:
+    return None if value is None else int(value)
+
+
+def _pairs(value: Any) -> dict[str, tuple[float, float]]:
+    return {str(name): (float(error), float(limit)) for name, (error, limit) in value.items()}
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return dict(value.items())
+
+
+_READ: dict[str, Callable[[Any], Any]] = {
+    "case": read_case,
+    "fork": _fork,
+    "status": _status,
+    "reason": str,
+    "samples": _times,
+    "iterations": int,
+    "throughput_samples": _times,
+    "first_call_s": _number,
+    "compile_s": _number,
+    "cold": bool,
+    "transfer_s": _number,
+    "compute_dtype": str,
+    "errors": _pairs,
+    "traffic_bytes": _number,
+    "peak_bytes": _whole,
+    "in_force": _mapping,
+    "pressure": _number,
+    "switches": _whole,
+}

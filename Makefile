@@ -1,0 +1,47 @@
+# make bench     sets up and runs the main job (ARGS="matmul svd --dtype float64" for something else)
+# make test      sets up, then linters, types and tests
+# make test-all  the slow tests too
+# On a machine with an NVIDIA card: make bench EXTRAS=cuda13 (or cuda12), and make test-gpu
+
+PYTHON ?= python3
+VENV ?= .venv
+EXTRAS ?= jax,torch
+ARGS ?=
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: bench test test-all test-gpu lint types timeit clean
+
+bench: $(VENV)/.ready
+	$(BIN)/xpbench run $(ARGS)
+
+test: lint types
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-all: lint types
+	$(BIN)/python -m pytest $(ARGS)
+
+test-gpu: $(VENV)/.ready-test
+	$(BIN)/python -m pytest -m gpu -rs $(ARGS)
+
+lint: $(VENV)/.ready-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.ready-test
+	$(BIN)/mypy
+
+timeit: $(VENV)/.ready
+	$(BIN)/python benchmarks/against_timeit.py
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --editable ".[$(EXTRAS)]"
+	touch $@
+
+$(VENV)/.ready-test: $(VENV)/.ready
+	$(PIP) --editable ".[$(EXTRAS),parquet,test]"
+	touch $@

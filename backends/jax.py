@@ -1,0 +1,253 @@
+"""JAX, every kernel jitted, on the CPU or a card."""
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xpbench.bench import threads
+from xpbench.bench.backend import Backend, Setting
+from xpbench.bench.draws import Draws, Shape
+from xpbench.bench.special import Special
+from xpbench.bench.vocabulary import Array, Function, Vocabulary
+
+PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
+PRECISIONS = {"ieee": "highest", "tf32": "tensorfloat32"}
+
+
+class JaxVocabulary(Vocabulary):
+    def __init__(self, jax: Any) -> None:
+        functions = jax.scipy.special
+        special = Special(
+            "jax",
+            betainc=functions.betainc,
+            digamma=functions.digamma,
+            erf=functions.erf,
+            gammainc=functions.gammainc,
+            gammaincc=functions.gammaincc,
+            lgamma=functions.gammaln,
+            log_ndtr=functions.log_ndtr,
+            ndtr=functions.ndtr,
+            xlogy=functions.xlogy,
+        )
+        super().__init__(jax.numpy, special=special, random=JaxDraws(jax))
+        self._jax = jax
+
+    def fori_loop(self, n: int, body: Function, state: Any) -> Any:
+        return self._jax.lax.fori_loop(0, n, body, state)
+
+    def scan(self, step: Function, state: Any, xs: Any) -> tuple[Any, Any]:
+        state, ys = self._jax.lax.scan(step, state, xs)
+        return state, ys
+
+    def while_loop(self, condition: Function, body: Function, state: Any) -> Any:
+        return self._jax.lax.while_loop(condition, body, state)
+
+    def vmap(self, f: Function, in_axes: int | tuple[int | None, ...] = 0) -> Any:
+        return self._jax.vmap(f, in_axes=in_axes)
+
+    def value_and_grad(self, f: Function, argnums: int | tuple[int, ...] = 0) -> Any:
+        return self._jax.value_and_grad(f, argnums=argnums)
+
+    def jacobian(self, f: Function, argnums: int = 0) -> Any:
+        return self._jax.jacrev(f, argnums=argnums)
+
+    def hessian(self, f: Function, argnums: int = 0) -> Any:
+        return self._jax.hessian(f, argnums=argnums)
+
+    def gather(self, x: Array, indices: Array, *, axis: int = 0) -> Array:
+        # By default every entry would be compared with the bounds once more, to fill with NaN.
+        return self.take(x, indices, axis=axis, mode="clip")
+
+    def scatter_add(self, x: Array, indices: Array, values: Array) -> Array:
+        return x.at[indices].add(values)
+
+    def bincount(self, x: Array, weights: Array | None = None, *, length: int) -> Array:
+        return self._jax.numpy.bincount(x, weights, length=length)
+
+    def contiguous(self, x: Array) -> Array:
+        # Arrays have no strides here: a transpose has been materialised when it is an output.
+        return x
+
+    def softmax(self, x: Array, *, axis: int = -1) -> Array:
+        return self._jax.nn.softmax(x, axis=axis)
+
+    def logsumexp(self, x: Array, *, axis: int = -1, keepdims: bool = False) -> Array:
+        return self._jax.nn.logsumexp(x, axis=axis, keepdims=keepdims)
+
+    def conv2d(self, x: Array, w: Array, *, stride: int = 1, padding: int = 0) -> Array:
+        margins = [(padding, padding)] * 2
+        return self._jax.lax.conv_general_dilated(x, w, (stride, stride), margins)
+
+
+class JaxDraws(Draws):
+    """Draws by ``jax.random`` with the counter-based generator Threefry-2x32."""
+
+    def __init__(self, jax: Any) -> None:
+        super().__init__("jax")
+        self._jax = jax
+        self._random = jax.random
+
+    def uniform(self, key: Array, shape: Shape, dtype: Any) -> Array:
+        return self._random.uniform(self._key(key), shape, dtype)
+
+    def normal(self, key: Array, shape: Shape, dtype: Any) -> Array:
+        return self._random.normal(self._key(key), shape, dtype)
+
+    def exponential(self, key: Array, shape: Shape, dtype: Any) -> Array:
+        return self._random.exponential(self._key(key), shape, dtype)
+
+    def bernoulli(self, key: Array, p: Any, shape: Shape) -> Array:
+        return self._random.bernoulli(self._key(key), p, shape)
+
+    def poisson(self, key: Array, rate: Any, shape: Shape) -> Array:
+        return self._random.poisson(self._key(key), rate, shape)
+
+    def binomial(self, key: Array, n: int, p: Any, shape: Shape) -> Array:
+        return self._random.binomial(self._key(key), n, p, shape).astype(int)
+
+    def _key(self, key: Array) -> Any:
+        words = key.astype(self._jax.numpy.uint32)
+        return self._random.wrap_key_data(words, impl="threefry2x32")
+
+
+class Jax(Backend):
+    name = "jax"
+    library = "jax"
+    distributions = ("jax", "jaxlib", "jax-cuda12-plugin", "jax-cuda13-plugin")
+    install = 'pip install "xpbench[jax]"'
+    asynchronous = True
+    default = True
+    vocabulary: type[JaxVocabulary] = JaxVocabulary
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._compiling = _CompileClock()
+        self._device: Any = None
+
+    def environment(self, setting: Setting) -> dict[str, str]:
+        variables = {
+            **threads.variables(setting.threads),  # for SciPy's LAPACK, which jaxlib calls on the CPU
+            "NPROC": str(setting.threads),  # for XLA's own pool
+            "JAX_PLATFORMS": setting.device.partition(":")[0],
+            "JAX_ENABLE_X64": str(int(setting.wide)),
+            "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        }
+        if setting.precision in PRECISIONS:
+            variables["JAX_DEFAULT_MATMUL_PRECISION"] = PRECISIONS[setting.precision]
+        if setting.cache:
+            variables |= {
+                "JAX_COMPILATION_CACHE_DIR": str(Path(setting.cache) / "jax"),
+                "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+                "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0",
+            }
+        return variables
+
+    def devices(self) -> list[str]:
+        import jax
+
+        found = []
+        for platform in PLATFORMS:
+            try:
+                count = len(jax.devices(platform))
+            except RuntimeError:
+                continue
+            # A CPU is one device, into however many JAX was told to divide it.
+            others = range(1, count) if platform != "cpu" else ()
+            found += [platform, *(f"{platform}:{i}" for i in others)]
+        return found
+
+    def load(self, setting: Setting) -> None:
+        import jax
+        import jax.monitoring
+        import jax.nn
+        import jax.scipy.special
+
+        self.require_device(setting.device)
+        self.setting = setting
+        # Once more, for a process that had imported JAX before the environment stood.
+        config: Any = jax.config
+        config.update("jax_enable_x64", setting.wide)
+        config.update("jax_default_matmul_precision", PRECISIONS.get(setting.precision))
+        platform, _, index = setting.device.partition(":")
+        self._device = jax.devices(platform)[int(index or 0)]
+        config.update("jax_default_device", self._device)
+        self._compiling.listen(jax.monitoring)
+        self.xp = self.vocabulary(jax)
+
+    def put(self, array: np.ndarray) -> Array:
+        import jax
+
+        return jax.device_put(np.asarray(array), may_alias=False).block_until_ready()
+
+    def wait(self, outputs: Sequence[Array]) -> None:
+        for output in outputs:
+            output.block_until_ready()
+
+    def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        import jax
+
+        return jax.jit(function)
+
+    def compile_seconds(self) -> float | None:
+        return self._compiling.seconds
+
+    def peak_bytes(self) -> int | None:
+        statistics = self._device.memory_stats() or {}
+        return statistics.get("peak_bytes_in_use")
+
+    def in_force(self) -> dict[str, Any]:
+        import jax
+
+        config: Any = jax.config
+        return {
+            "threads": _pool_threads(),
+            "matmul_precision": config.jax_default_matmul_precision,
+            "x64": config.jax_enable_x64,
+            **threads.in_force(),
+        }
+
+
+class _CompileClock:
+    """Seconds spent tracing, lowering and compiling, as JAX announces them.
+
+    What came out of the persistent cache was not compiled, and its retrieval is not counted.
+    """
+
+    def __init__(self) -> None:
+        self._spans: list[tuple[float, float]] = []
+        self._cached = False
+        self._listening = False
+
+    @property
+    def seconds(self) -> float:
+        return sum(end - start for start, end in self._spans)
+
+    def listen(self, monitoring: Any) -> None:
+        if not self._listening:
+            monitoring.register_event_duration_secs_listener(self._hear)
+            self._listening = True
+
+    def _hear(self, event: str, duration: float, **_: Any) -> None:
+        if event == "/jax/compilation_cache/cache_retrieval_time_sec":
+            self._cached = True
+        if not event.startswith("/jax/core/compile/"):
+            return
+        if event.endswith("backend_compile_duration") and self._cached:
+            self._cached = False
+            return
+        end = time.perf_counter()
+        start = end - duration
+        # A trace may contain the traces of the functions it calls, announced before it.
+        while self._spans and self._spans[-1][0] >= start:
+            self._spans.pop()
+        self._spans.append((start, end))
+
+
+def _pool_threads() -> int | None:
+    """How many threads XLA's pool on the CPU has; ``None`` where the system does not tell."""
+    names = [path.read_text() for path in Path("/proc/self/task").glob("*/comm")]
+    return sum(bool(re.match("tf_XLAEigen", name)) for name in names) or None

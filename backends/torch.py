@@ -1,0 +1,235 @@
+"""PyTorch, eager, on the CPU, an NVIDIA or AMD card or an Apple one."""
+
+import functools
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from xpbench.bench import threads
+from xpbench.bench.backend import Backend, Setting
+from xpbench.bench.draws import Draws, Shape
+from xpbench.bench.exceptions import Unsupported
+from xpbench.bench.special import Special
+from xpbench.bench.vocabulary import Array, Function, Vocabulary, interpolate, position
+
+CREATORS = ("arange", "asarray", "empty", "eye", "full", "linspace", "ones", "zeros")
+"""The functions of the standard that make an array from no array, and so have to be told a device."""
+
+
+class TorchVocabulary(Vocabulary):
+    def __init__(self, torch: Any, namespace: Any, device: str) -> None:
+        special = Special(
+            "torch",
+            digamma=torch.special.digamma,
+            erf=torch.special.erf,
+            gammainc=torch.special.gammainc,
+            gammaincc=torch.special.gammaincc,
+            lgamma=torch.special.gammaln,
+            log_ndtr=torch.special.log_ndtr,
+            ndtr=torch.special.ndtr,
+            xlogy=torch.special.xlogy,
+        )
+        super().__init__(namespace, special=special, random=TorchDraws(torch, device))
+        self._torch = torch
+        if device != "cpu":
+            # torch.set_default_device would do it too, and slow down every call of the library.
+            for name in CREATORS:
+                self.__dict__[name] = functools.partial(self.__dict__[name], device=device)
+
+    def vmap(self, f: Function, in_axes: int | tuple[int | None, ...] = 0) -> Any:
+        return self._torch.func.vmap(f, in_dims=in_axes)
+
+    def value_and_grad(self, f: Function, argnums: int | tuple[int, ...] = 0) -> Any:
+        grad_and_value = self._torch.func.grad_and_value(f, argnums=argnums)
+
+        def swapped(*arrays: Any) -> tuple[Any, Any]:
+            gradient, value = grad_and_value(*arrays)
+            return value, gradient
+
+        return swapped
+
+    def jacobian(self, f: Function, argnums: int = 0) -> Any:
+        return self._torch.func.jacrev(f, argnums=argnums)
+
+    def hessian(self, f: Function, argnums: int = 0) -> Any:
+        return self._torch.func.hessian(f, argnums=argnums)
+
+    def gather(self, x: Array, indices: Array, *, axis: int = 0) -> Array:
+        # index_select was six to sixteen times faster than x[indices].
+        if indices.ndim == 1:
+            return self._torch.index_select(x, axis, indices)
+        axis = axis % x.ndim
+        taken = self._torch.index_select(x, axis, indices.reshape(-1))
+        return taken.reshape(*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
+
+    def scatter_add(self, x: Array, indices: Array, values: Array) -> Array:
+        # Faster than index_add and index_put, most of all on one axis.
+        ones = (1,) * (values.ndim - 1)
+        index = indices.to(self._torch.int64).reshape(-1, *ones).expand(values.shape)
+        return self._torch.scatter_add(x, 0, index, values)
+
+    def bincount(self, x: Array, weights: Array | None = None, *, length: int) -> Array:
+        # torch.bincount asks the device for the largest entry first, and so waits for it.
+        if weights is None:
+            weights = x.new_ones((), dtype=self._torch.int64).expand(x.shape)
+        return self.scatter_add(x.new_zeros(length, dtype=weights.dtype), x, weights)
+
+    def contiguous(self, x: Array) -> Array:
+        return x.contiguous()
+
+    def quantile(self, x: Array, q: float | Sequence[float], *, axis: int = -1) -> Array:
+        if isinstance(q, Sequence):
+            return super().quantile(x, q, axis=axis)
+        # Two selections cost less than the sort in torch.quantile, which takes 2**24 entries at most.
+        k, t = position(x.shape[axis], q)
+        low = self._torch.kthvalue(x, k + 1, dim=axis).values
+        return low if t == 0 else interpolate(low, self._torch.kthvalue(x, k + 2, dim=axis).values, t)
+
+    def softmax(self, x: Array, *, axis: int = -1) -> Array:
+        return self._torch.softmax(x, dim=axis)
+
+    def logsumexp(self, x: Array, *, axis: int = -1, keepdims: bool = False) -> Array:
+        return self._torch.logsumexp(x, dim=axis, keepdim=keepdims)
+
+    def conv2d(self, x: Array, w: Array, *, stride: int = 1, padding: int = 0) -> Array:
+        return self._torch.nn.functional.conv2d(x, w, stride=stride, padding=padding)
+
+
+class TorchDraws(Draws):
+    """Draws by a ``torch.Generator`` seeded with the key, which is read back to the host for that."""
+
+    def __init__(self, torch: Any, device: str) -> None:
+        super().__init__("torch")
+        self._torch = torch
+        self._device = device
+
+    def uniform(self, key: Array, shape: Shape, dtype: Any) -> Array:
+        return self._torch.rand(shape, generator=self._generator(key), dtype=dtype, device=self._device)
+
+    def normal(self, key: Array, shape: Shape, dtype: Any) -> Array:
+        return self._torch.randn(shape, generator=self._generator(key), dtype=dtype, device=self._device)
+
+    def exponential(self, key: Array, shape: Shape, dtype: Any) -> Array:
+        empty = self._torch.empty(shape, dtype=dtype, device=self._device)
+        return empty.exponential_(generator=self._generator(key))
+
+    def bernoulli(self, key: Array, p: Any, shape: Shape) -> Array:
+        return self.uniform(key, shape, getattr(p, "dtype", None)) < p
+
+    def poisson(self, key: Array, rate: Any, shape: Shape) -> Array:
+        rates = self._torch.as_tensor(rate, device=self._device).expand(shape)
+        return self._torch.poisson(rates, generator=self._generator(key)).to(self._torch.int64)
+
+    def binomial(self, key: Array, n: int, p: Any, shape: Shape) -> Array:
+        chances = self._torch.as_tensor(p, device=self._device).expand(shape)
+        trials = self._torch.full_like(chances, n)
+        draws = self._torch.binomial(trials, chances, generator=self._generator(key))
+        return draws.to(self._torch.int64)
+
+    def _generator(self, key: Array) -> Any:
+        return self._torch.Generator(device=self._device).manual_seed(_mixed(*key.tolist()))
+
+
+def _mixed(low: int, high: int) -> int:
+    """A seed of 64 bits, all of which depend on all of the key.
+
+    torch's generator on the CPU looks at the lower 32 bits alone. The finaliser of SplitMix64:
+    Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
+    """
+    z = (low | high << 32) + 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & 0xFFFFFFFFFFFFFFFF
+    z = (z ^ z >> 27) * 0x94D049BB133111EB & 0xFFFFFFFFFFFFFFFF
+    return z ^ z >> 31
+
+
+class Torch(Backend):
+    name = "torch"
+    library = "torch"
+    distributions = ("torch", "array-api-compat")
+    install = 'pip install "xpbench[torch]"'
+    default = True
+    vocabulary: type[TorchVocabulary] = TorchVocabulary
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._synchronize: Callable[[], None] | None = None
+
+    def environment(self, setting: Setting) -> dict[str, str]:
+        return threads.variables(setting.threads)
+
+    def devices(self) -> list[str]:
+        import torch
+
+        cards = ["cuda", *(f"cuda:{i}" for i in range(1, torch.cuda.device_count()))]
+        return [
+            "cpu",
+            *(cards if torch.cuda.is_available() else []),
+            *(["mps"] if torch.backends.mps.is_available() else []),
+        ]
+
+    def load(self, setting: Setting) -> None:
+        import array_api_compat.torch as namespace
+        import torch
+
+        self.require_device(setting.device)
+        if setting.device == "mps" and setting.wide:
+            raise Unsupported("torch has no float64 on mps")
+        self.setting = setting
+        torch.set_num_threads(setting.threads)
+        # torch.func differentiates all the same; only the bookkeeping of every other call is saved.
+        torch.set_grad_enabled(False)
+        if setting.precision != "native":
+            _set_precision(torch, tf32=setting.precision == "tf32")
+        if setting.device.startswith("cuda"):
+            torch.cuda.set_device(setting.device if ":" in setting.device else "cuda:0")
+            torch.cuda.reset_peak_memory_stats()
+            self._synchronize = torch.cuda.synchronize
+        elif setting.device == "mps":
+            self._synchronize = torch.mps.synchronize
+        self.asynchronous = self._synchronize is not None
+        self.xp = self.vocabulary(torch, namespace, setting.device)
+
+    def put(self, array: np.ndarray) -> Array:
+        import torch
+
+        tensor = torch.tensor(np.asarray(array, order="C"), device=self.setting.device)
+        self.wait((tensor,))
+        return tensor
+
+    def fetch(self, array: Array) -> np.ndarray:
+        host: np.ndarray = array.detach().cpu().numpy()
+        return host
+
+    def wait(self, outputs: Sequence[Array]) -> None:
+        if self._synchronize is not None:
+            self._synchronize()
+
+    def peak_bytes(self) -> int | None:
+        import torch
+
+        return torch.cuda.max_memory_allocated() if self.setting.device.startswith("cuda") else None
+
+    def in_force(self) -> dict[str, Any]:
+        import torch
+
+        cudnn: Any = torch.backends.cudnn
+        new = hasattr(cudnn, "fp32_precision")
+        return {
+            "threads": torch.get_num_threads(),
+            "matmul_precision": torch.get_float32_matmul_precision(),
+            "cudnn_tf32": cudnn.conv.fp32_precision == "tf32" if new else cudnn.allow_tf32,
+            **threads.in_force(),
+        }
+
+
+def _set_precision(torch: Any, *, tf32: bool) -> None:
+    # Inductor reads the old switches, cuDNN's own is the new one alone, and where the two disagree
+    # torch raises: so both are set. Some releases warn about the old ones.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        torch.set_float32_matmul_precision("high" if tf32 else "highest")
+        torch.backends.cudnn.allow_tf32 = tf32
+    if hasattr(torch.backends.cudnn, "fp32_precision"):
+        torch.backends.cudnn.fp32_precision = "tf32" if tf32 else "ieee"

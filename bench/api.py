@@ -1,0 +1,348 @@
+"""What can be asked from Python: measure, verify, list, and read what was measured."""
+
+import datetime
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import xpbench
+from xpbench.bench import journal, machine, plan, probe, registry, runner
+from xpbench.bench.case import PRECISIONS, Case
+from xpbench.bench.exceptions import NothingMeasured, XpbenchError
+from xpbench.bench.measurement import Measurement
+from xpbench.bench.plan import PRESETS, Request, Settings
+from xpbench.bench.registry import Registry
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from xpbench.bench.results import Results
+
+Names = Sequence[str]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run before it begins: what would be measured, how, and which cells are words already."""
+
+    registry: Registry
+    cases: tuple[Case, ...]
+    settings: Settings
+    unusable: Mapping[str, str]
+    versions: Mapping[str, Mapping[str, str]]
+    preset: str
+
+    @property
+    def runnable(self) -> tuple[Case, ...]:
+        return tuple(case for case in self.cases if case.backend not in self.unusable)
+
+    @property
+    def seconds(self) -> float:
+        """How long the run is expected to take."""
+        return plan.estimate_run(self.registry, self.runnable, self.settings)
+
+
+def run(
+    *kernels: str | Path,
+    backends: Names = (),
+    devices: Names = (),
+    dtypes: Names = (),
+    sizes: Names = (),
+    chapters: Names = (),
+    everything: bool = False,
+    preset: str = "default",
+    forks: int | None = None,
+    seconds: float | None = None,
+    threads: int | None = None,
+    precision: str = "ieee",
+    timeout: float = 120.0,
+    seed: int = 0,
+    baseline: str = "numpy",
+    out: str | Path | None = None,
+) -> "Results":
+    """Measures kernels on backends and stores the run.
+
+    ``kernels`` are names or paths of Python files; without any, the named five are measured. The
+    other arguments are the options of ``xpbench run``. Returns the stored run.
+
+    Raises
+    ------
+    XpbenchError
+        If something named does not exist or is out of range.
+    NothingMeasured
+        If no case could be measured.
+    """
+    request = Request(
+        chapters=tuple(chapters),
+        everything=everything,
+        backends=tuple(backends),
+        devices=tuple(devices),
+        dtypes=tuple(dtypes),
+        sizes=tuple(sizes),
+        preset=preset,
+    )
+    prepared = prepare(
+        [str(kernel) for kernel in kernels],
+        request,
+        forks=forks,
+        seconds=seconds,
+        threads=threads,
+        precision=precision,
+        timeout=timeout,
+        seed=seed,
+        baseline=baseline,
+    )
+    folder = begin(prepared, Path(out) if out else None)
+    runner.execute(folder, prepared.registry, prepared.runnable, prepared.settings, runner.Silent())
+    return finished(folder)
+
+
+def prepare(
+    arguments: Sequence[str],
+    request: Request,
+    *,
+    every_backend: bool = False,
+    forks: int | None = None,
+    seconds: float | None = None,
+    threads: int | None = None,
+    precision: str = "ieee",
+    timeout: float = 120.0,
+    seed: int = 0,
+    baseline: str = "numpy",
+) -> Plan:
+    """Turns what was asked into cases.
+
+    ``arguments`` are kernel names and paths of Python files; ``every_backend`` takes all that can be
+    used, rather than the default ones, where the request names none.
+    """
+    preset = PRESETS.get(request.preset, PRESETS["default"])
+    settings = Settings(
+        forks=_at_least("forks", preset.forks if forks is None else forks, 1),
+        seconds=_in_range("time", preset.seconds if seconds is None else seconds, 0.0, 3600.0),
+        threads=_at_least("threads", machine.available_cpus() if threads is None else threads, 1),
+        precision=_known_precision(precision),
+        seed=_at_least("seed", seed, 0),
+        timeout=_in_range("timeout", timeout, 1e-3, 1e6),
+        baseline=baseline,
+    )
+    backend_files, backend_names = _files_and_names(request.backends)
+    kernel_files, kernel_names = _files_and_names(arguments)
+    found = registry.find([*kernel_files, *backend_files])
+    names = kernel_names + [kernel.name for file in kernel_files for kernel in found.of_file(file)]
+    backend_names += [backend for file in backend_files for backend in found.backends_of(file)]
+    found.backend(baseline.split("@")[0])
+    rows = plan.select(found, replace(request, kernels=tuple(names)))
+    states = probe.states(found, chosen_backends(found, backend_names, every_backend))
+    if not backend_names:
+        states = {name: state for name, state in states.items() if state.usable}
+    devices = {name: _devices(found, state, request.devices) for name, state in states.items()}
+    if not any(devices.values()):
+        have = "; ".join(f"{n}: {', '.join(s.devices) or s.reason}" for n, s in states.items())
+        raise NothingMeasured(
+            f"no backend chosen has the device {' or '.join(request.devices)} ({have})"
+        )
+    devices = dict(sorted(devices.items(), key=lambda item: item[0] != baseline.split("@")[0]))
+    cases = plan.place(rows, devices, settings.threads, precision)
+    return Plan(
+        registry=found,
+        cases=tuple(cases),
+        settings=settings,
+        unusable={name: state.reason for name, state in states.items() if not state.usable},
+        versions={name: state.versions for name, state in states.items()},
+        preset=request.preset,
+    )
+
+
+def begin(prepared: Plan, folder: Path | None) -> Path:
+    """Creates the run's folder, with a record for every case that cannot be measured here."""
+    stamp = datetime.datetime.now().astimezone()
+    name = f"{stamp:%Y%m%d-%H%M%S}-{prepared.preset}-{secrets.token_hex(2)}"
+    folder = folder or Path("results") / name
+    journal.create(folder, _header(prepared, folder.name, stamp.isoformat(timespec="seconds")))
+    for case in prepared.cases:
+        if case.backend in prepared.unusable:
+            reason = prepared.unusable[case.backend]
+            journal.append(folder, Measurement(case, 0, "unsupported", reason))
+    return folder
+
+
+def resume(folder: Path) -> Plan:
+    """The plan of a stored run, for the part of it that was not measured.
+
+    Raises
+    ------
+    XpbenchError
+        If the folder holds no run, or a library has changed since it began.
+    """
+    header = journal.read(folder).header
+    found = registry.find([Path(file) for file in header["files"]])
+    cases = tuple(Case.from_json(case) for case in header["cases"])
+    for case in cases:
+        found.kernel(case.kernel)
+    for name, then in header["versions"].items():
+        now = found.backend(name).versions()
+        if now != then and name not in header["unusable"]:
+            raise XpbenchError(
+                f"{folder} was begun with {_list(then)}, and {_list(now)} is installed now: "
+                "one run measures one set of versions; install those, or start a new run"
+            )
+    return Plan(
+        registry=found,
+        cases=cases,
+        settings=Settings(**header["settings"]),
+        unusable=header["unusable"],
+        versions=header["versions"],
+        preset=header["preset"],
+    )
+
+
+def finished(folder: Path) -> "Results":
+    """The stored run in ``folder``.
+
+    Raises
+    ------
+    NothingMeasured
+        If no case of it ran.
+    """
+    results = load(folder)
+    statuses = set(results.cases["status"])
+    if not statuses & {"ok", "wrong"}:
+        reasons = [reason for reason in results.cases["reason"].unique() if reason]
+        raise NothingMeasured(f"nothing could be measured: {'; '.join(reasons[:3]) or 'no case ran'}")
+    return results
+
+
+def load(path: str | Path) -> "Results":
+    """A stored run as pandas frames: ``cases``, ``forks`` and ``samples``."""
+    from xpbench.bench.results import Results
+
+    return Results(journal.read(Path(path)))
+
+
+def table(*paths: str | Path, baseline: str | None = None) -> "DataFrame":
+    """One row per case of the stored runs, with the columns of ``xpbench table --format json``."""
+    from xpbench.bench.report.summary import summarise
+
+    return summarise([journal.read(Path(path)) for path in paths], baseline)
+
+
+def list_kernels(*files: str | Path) -> list[dict[str, Any]]:
+    """Every kernel: its name, chapter, title, sizes and file."""
+    found = registry.find([Path(file) for file in files])
+    return [
+        {
+            "kernel": kernel.name,
+            "chapter": kernel.chapter,
+            "title": kernel.title,
+            "sizes": {name: dict(size) for name, size in kernel.sizes.items()},
+            "file": kernel.file,
+            "line": kernel.line,
+            "error_unit": kernel.error_unit,
+        }
+        for kernel in sorted(found.kernels.values(), key=lambda k: (k.chapter, k.file, k.line))
+    ]
+
+
+def list_backends(*files: str | Path) -> list[dict[str, Any]]:
+    """Every backend: whether it can be used here, or why not, its devices and versions."""
+    found = registry.find([Path(file) for file in files])
+    return [
+        {**vars(state), "devices": list(state.devices)}
+        for state in probe.states(found, list(found.backends)).values()
+    ]
+
+
+def chosen_backends(found: Registry, names: Names, every: bool = False) -> list[str]:
+    """The backends named; without a name, ``every`` one or those that a run takes by default."""
+    if names:
+        return [found.backend(name).name for name in dict.fromkeys(names)]
+    return [name for name, backend in found.backends.items() if every or backend.default]
+
+
+def _devices(found: Registry, state: probe.State, asked: Names) -> list[str]:
+    if not state.usable:
+        return list(asked) or [found.backends[state.backend].home]
+    return (
+        [d for d in state.devices if d in asked or d.split(":")[0] in asked] if asked else _first(state)
+    )
+
+
+def _first(state: probe.State) -> list[str]:
+    """One device of each kind: the second card of two equal ones is measured only when asked for."""
+    kinds: dict[str, str] = {}
+    for device in state.devices:
+        kinds.setdefault(device.split(":")[0], device)
+    return list(kinds.values())
+
+
+def _files_and_names(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
+    files = [Path(text) for text in arguments if _is_path(text)]
+    return files, [text for text in arguments if not _is_path(text)]
+
+
+def _is_path(text: str) -> bool:
+    return text.endswith(".py") or os.sep in text
+
+
+def _header(prepared: Plan, name: str, created: str) -> dict[str, Any]:
+    kernels: dict[str, dict[str, Any]] = {}
+    for case in prepared.cases:
+        kernel = prepared.registry.kernels[case.kernel]
+        entry = kernels.setdefault(
+            case.kernel,
+            {
+                "chapter": kernel.chapter,
+                "title": kernel.title,
+                "error_unit": kernel.error_unit,
+                "flops": {},
+                "traffic": {},
+            },
+        )
+        size = dict(case.size)
+        itemsize = int(case.dtype.removeprefix("float")) // 8
+        entry["flops"][case.size_text] = kernel.flops(**size) if kernel.flops else None
+        entry["traffic"][f"{case.size_text}/{case.dtype}"] = (
+            kernel.traffic(itemsize, **size) if kernel.traffic else None
+        )
+    return {
+        "schema": journal.SCHEMA,
+        "name": name,
+        "created": created,
+        "xpbench": xpbench.__version__,
+        "preset": prepared.preset,
+        "seed": prepared.settings.seed,
+        "settings": prepared.settings.to_json(),
+        "files": [str(file) for file in prepared.registry.files],
+        "versions": {name: dict(versions) for name, versions in prepared.versions.items()},
+        "unusable": dict(prepared.unusable),
+        "machine": machine.describe(),
+        "kernels": kernels,
+        "cases": [case.to_json() for case in prepared.cases],
+    }
+
+
+def _list(versions: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in versions.items()) or "nothing"
+
+
+def _known_precision(name: str) -> str:
+    if name not in PRECISIONS:
+        raise XpbenchError(f"--precision {name!r}: expected one of {', '.join(PRECISIONS)}")
+    return name
+
+
+def _at_least(name: str, value: int, least: int) -> int:
+    if value < least:
+        raise XpbenchError(f"--{name} {value}: expected {least} or more")
+    return value
+
+
+def _in_range(name: str, value: float, least: float, most: float) -> float:
+    if not least <= value <= most:
+        raise XpbenchError(
+            f"--{name} {value:g}: expected a number of seconds from {least:g} to {most:g}"
+        )
+    return value

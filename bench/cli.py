@@ -1,0 +1,428 @@
+"""The commands: what is typed, what is printed, and the exit code."""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from xpbench.bench.exceptions import XpbenchError
+
+if TYPE_CHECKING:
+    from xpbench.bench.api import Plan
+    from xpbench.bench.plan import Request
+    from xpbench.bench.progress import Bar, Lines
+
+DISAGREED, INTERRUPTED = 1, 130
+
+app = typer.Typer(
+    name="xpbench",
+    help="Which array library for this computation, on this machine, and do they agree?",
+    epilog="Example: xpbench run matmul svd --backend numpy --backend torch",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+listing = typer.Typer(
+    help="What there is: kernels, backends, cases.",
+    epilog="Example: xpbench list kernels --chapter linear_algebra",
+    no_args_is_help=True,
+)
+app.add_typer(listing, name="list")
+
+Kernels = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[KERNEL|FILE.py]...", help="Kernel names, and Python files that declare some."
+    ),
+]
+Backends = Annotated[
+    list[str] | None,
+    typer.Option("--backend", help="A backend, or a Python file that declares one. Repeatable."),
+]
+Devices = Annotated[
+    list[str] | None, typer.Option("--device", help="cpu, cuda, cuda:1, ... Repeatable.")
+]
+Dtypes = Annotated[list[str] | None, typer.Option("--dtype", help="float32 or float64. Repeatable.")]
+Sizes = Annotated[
+    list[str] | None, typer.Option("--size", help="small, medium, large, ..., or n=1024. Repeatable.")
+]
+Chapters = Annotated[
+    list[str] | None, typer.Option("--chapter", help="All kernels of a chapter. Repeatable.")
+]
+Everything = Annotated[bool, typer.Option("--all", help="All kernels.")]
+Preset = Annotated[str, typer.Option("--preset", help="smoke, default, survey or thorough.")]
+Baseline = Annotated[
+    str, typer.Option("--baseline", help="The backend that the others are compared with.")
+]
+Threads = Annotated[
+    int | None, typer.Option("--threads", help="CPU threads a library may use. Default: all.")
+]
+Cpus = Annotated[str | None, typer.Option("--cpus", help="The CPUs to run on, e.g. 0,1 or 0-3.")]
+Precision = Annotated[str, typer.Option("--precision", help="ieee, tf32 or native.")]
+Timeout = Annotated[float, typer.Option("--timeout", help="Seconds after which a case is stopped.")]
+Seed = Annotated[int, typer.Option("--seed", help="The seed of the inputs and of every shuffle.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON list.")]
+
+
+@app.command(epilog="Example: xpbench run matmul svd --dtype float64 --size n=512")
+def run(
+    kernels: Kernels = None,
+    backend: Backends = None,
+    device: Devices = None,
+    dtype: Dtypes = None,
+    size: Sizes = None,
+    chapter: Chapters = None,
+    everything: Everything = False,
+    preset: Preset = "default",
+    baseline: Baseline = "numpy",
+    forks: Annotated[int | None, typer.Option("--forks", help="Fresh processes per case.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option("--time", help="Seconds of timed rounds a case and fork.")
+    ] = None,
+    threads: Threads = None,
+    cpus: Cpus = None,
+    precision: Precision = "ieee",
+    timeout: Timeout = 120.0,
+    seed: Seed = 0,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The folder of the run. Default: results/<name>.")
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", help="Complete the run in this folder.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be measured, and stop.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit 1 if any cell could not be measured.")
+    ] = False,
+) -> None:
+    """Measure kernels and print the comparison table.
+
+    Without a kernel, the five named ones: matmul, svd, pca, gradient_descent, backprop.
+    """
+    from xpbench.bench import api
+
+    _restrict(cpus)
+    if resume is not None:
+        if kernels or out is not None:
+            raise XpbenchError(
+                "--resume takes the kernels and the folder of the run it completes; name no others"
+            )
+        prepared = api.resume(resume)
+    else:
+        prepared = api.prepare(
+            kernels or [],
+            _request(chapter, everything, backend, device, dtype, size, preset),
+            forks=forks,
+            seconds=seconds,
+            threads=threads,
+            precision=precision,
+            timeout=timeout,
+            seed=seed,
+            baseline=baseline,
+        )
+    _announce(prepared)
+    if dry_run:
+        return
+    folder = resume or api.begin(prepared, out)
+    _measure(prepared, folder)
+    results = api.finished(folder)
+    _print_tables(results.cases, "latency")
+    print(f"\nThe run is in {folder}; `xpbench table {folder}` prints it again.")
+    statuses = set(results.cases["status"])
+    if "wrong" in statuses or (strict and statuses != {"ok"}):
+        raise typer.Exit(DISAGREED)
+
+
+@app.command(epilog="Example: xpbench verify matmul svd --dtype float32")
+def verify(
+    kernels: Kernels = None,
+    backend: Backends = None,
+    device: Devices = None,
+    dtype: Dtypes = None,
+    size: Sizes = None,
+    chapter: Chapters = None,
+    everything: Everything = False,
+    threads: Threads = None,
+    precision: Precision = "ieee",
+    timeout: Timeout = 300.0,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Judge every usable backend against the oracle and against each other; exit 1 if any disagrees."""
+    from xpbench.bench import api, verification
+    from xpbench.bench.report.agreement_table import as_records, as_table
+
+    prepared = api.prepare(
+        kernels or [],
+        _request(chapter, everything, backend, device, dtype or ["float32", "float64"], size, "default"),
+        every_backend=True,
+        seconds=0.0,
+        threads=threads,
+        precision=precision,
+        timeout=timeout,
+        seed=seed,
+    )
+    with _observer(prepared, set()) as observer:
+        found = verification.verify(prepared, observer)
+    if as_json:
+        print(json.dumps(as_records(found), indent=2))
+    else:
+        _console().print(as_table(found))
+    for sentence in found.disagreements:
+        print(f"disagrees: {sentence}", file=sys.stderr)
+    if found.disagreements:
+        raise typer.Exit(DISAGREED)
+
+
+@app.command(epilog="Example: xpbench table results/20261123-1200-default --format md > table.md")
+def table(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of stored runs.")],
+    form: Annotated[
+        str,
+        typer.Option("--format", help="rich, md, csv, json, latex, parquet, svg or pytest-benchmark."),
+    ] = "rich",
+    metric: Annotated[
+        str,
+        typer.Option(
+            "--metric", help="The figure in the cells: latency, throughput, first_call, error, ..."
+        ),
+    ] = "latency",
+    baseline: Annotated[
+        str | None,
+        typer.Option("--baseline", help="Compare with this backend instead of the run's own."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Write to this file.")] = None,
+) -> None:
+    """Print the tables of stored runs, of one machine or several."""
+    from xpbench.bench.report.pytest_benchmark import export
+    from xpbench.bench.report.summary import summarise
+    from xpbench.bench.report.table import FORMATS, METRICS, render
+
+    from xpbench.bench import journal
+
+    stored = [journal.read(path) for path in runs]
+    for damage in (damage for one in stored for damage in one.damaged):
+        print(f"xpbench: {damage}", file=sys.stderr)
+    _check_choice("format", form, [*FORMATS, "svg", "pytest-benchmark"])
+    _check_choice("metric", metric, METRICS)
+    if form == "pytest-benchmark":
+        _write(json.dumps(export(stored), indent=1), out)
+        return
+    frame = summarise(stored, baseline)
+    if form == "svg":
+        from xpbench.bench.report.picture import as_svg
+
+        _write(as_svg(frame, metric=metric), out)
+    elif form == "rich" and out is None:
+        _print_tables(frame, metric)
+    else:
+        _write(render(frame, form, metric=metric), out)
+
+
+@listing.command("kernels", epilog="Example: xpbench list kernels my_kernel.py --json")
+def list_kernels(
+    files: Annotated[list[Path] | None, typer.Argument(help="Python files that declare more.")] = None,
+    chapter: Chapters = None,
+    as_json: AsJson = False,
+) -> None:
+    """Every kernel, with its chapter, sizes and file."""
+    from xpbench.bench import api
+
+    found = [k for k in api.list_kernels(*files or []) if not chapter or k["chapter"] in chapter]
+    if chapter and not found:
+        chapters = sorted({k["chapter"] for k in api.list_kernels(*files or [])})
+        raise XpbenchError(f"unknown chapter {chapter[0]!r}: expected one of {', '.join(chapters)}")
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    width = max(len(k["kernel"]) for k in found)
+    previous = ""
+    for kernel in found:
+        if kernel["chapter"] != previous:
+            print(f"{kernel['chapter']}")
+        previous = kernel["chapter"]
+        print(f"  {kernel['kernel']:<{width}}  {kernel['title']}")
+        for name, size in kernel["sizes"].items():
+            print(f"  {'':<{width}}    {name:<8} {','.join(f'{k}={v}' for k, v in size.items())}")
+
+
+@listing.command("backends", epilog="Example: xpbench list backends --json")
+def list_backends(
+    files: Annotated[list[Path] | None, typer.Argument(help="Python files that declare more.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Every backend: what it found here, or why it cannot be used."""
+    from xpbench.bench import api
+
+    found = api.list_backends(*files or [])
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    width = max(len(state["backend"]) for state in found)
+    for state in found:
+        versions = ", ".join(f"{name} {version}" for name, version in state["versions"].items())
+        if state["usable"]:
+            print(f"{state['backend']:<{width}}  usable on {', '.join(state['devices'])} ({versions})")
+        else:
+            print(f"{state['backend']:<{width}}  not usable: {state['reason']}")
+
+
+@listing.command("cases", epilog="Example: xpbench list cases --preset thorough")
+def list_cases(
+    kernels: Kernels = None,
+    backend: Backends = None,
+    device: Devices = None,
+    dtype: Dtypes = None,
+    size: Sizes = None,
+    chapter: Chapters = None,
+    everything: Everything = False,
+    preset: Preset = "default",
+    threads: Threads = None,
+    precision: Precision = "ieee",
+    as_json: AsJson = False,
+) -> None:
+    """The cases that `xpbench run` with the same options would measure."""
+    from xpbench.bench import api
+
+    request = _request(chapter, everything, backend, device, dtype, size, preset)
+    prepared = api.prepare(kernels or [], request, threads=threads, precision=precision)
+    if as_json:
+        print(json.dumps([{"id": str(case), **case.to_json()} for case in prepared.cases], indent=2))
+    else:
+        print("\n".join(str(case) for case in prepared.cases))
+
+
+def main() -> int:
+    """The entry point: runs a command and turns every fault of ours into a line and an exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        app()
+    except XpbenchError as error:
+        print(f"xpbench: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def _request(
+    chapter: list[str] | None,
+    everything: bool,
+    backend: list[str] | None,
+    device: list[str] | None,
+    dtype: list[str] | None,
+    size: list[str] | None,
+    preset: str,
+) -> "Request":
+    from xpbench.bench.plan import Request
+
+    return Request(
+        chapters=tuple(chapter or ()),
+        everything=everything,
+        backends=tuple(backend or ()),
+        devices=tuple(device or ()),
+        dtypes=tuple(dtype or ()),
+        sizes=tuple(size or ()),
+        preset=preset,
+    )
+
+
+def _announce(prepared: "Plan") -> None:
+    from xpbench.bench.progress import words
+
+    for fault in prepared.registry.faults:
+        print(f"xpbench: {fault}", file=sys.stderr)
+    for name, reason in prepared.unusable.items():
+        print(f"xpbench: {name} is not usable here: {reason}", file=sys.stderr)
+    cases, forks = len(prepared.runnable), prepared.settings.forks
+    print(
+        f"{cases} cases, {forks} {'fork' if forks == 1 else 'forks'} each, "
+        f"about {words(prepared.seconds)} on {prepared.settings.threads} threads",
+        file=sys.stderr,
+    )
+
+
+def _measure(prepared: "Plan", folder: Path) -> None:
+    from xpbench.bench import api, runner
+
+    done = runner.progress_of(folder).done
+    try:
+        with _observer(prepared, done) as observer:
+            runner.execute(folder, prepared.registry, prepared.runnable, prepared.settings, observer)
+    except KeyboardInterrupt:
+        _print_tables(api.load(folder).cases, "latency")
+        print(f"\nInterrupted. `xpbench run --resume {folder}` measures the rest.", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _observer(prepared: "Plan", done: set[tuple[str, int]]) -> "Bar | Lines":
+    from rich.console import Console
+
+    from xpbench.bench.plan import estimate_case
+    from xpbench.bench.progress import Bar, Forecast, Lines
+
+    kernels, settings = prepared.registry.kernels, prepared.settings
+    weights = {str(c): estimate_case(kernels[c.kernel], c, settings) for c in prepared.runnable}
+    forecast = Forecast(weights, settings.forks, prepared.seconds, done)
+    console = Console(stderr=True)
+    if console.is_terminal:
+        return Bar(console, forecast)
+    return Lines(lambda text: print(text, file=sys.stderr, flush=True), forecast)
+
+
+def _print_tables(frame: Any, metric: str) -> None:
+    from xpbench.bench.report.table import render
+
+    console = _console()
+    console.print(render(frame, "rich", metric=metric, width=console.width))
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    # A pipe has no width of its own; 80 columns is what a reader of the file can count on.
+    return Console() if sys.stdout.isatty() else Console(width=int(os.environ.get("COLUMNS", 80)))
+
+
+def _write(text: str | bytes, out: Path | None) -> None:
+    if isinstance(text, bytes) and out is None:
+        if sys.stdout.isatty():
+            raise XpbenchError("this format is binary: name a file with -o")
+        sys.stdout.buffer.write(text)
+    elif out is None:
+        print(text)
+    else:
+        try:
+            out.write_bytes(text if isinstance(text, bytes) else text.encode())
+        except OSError as error:
+            raise XpbenchError(f"{out} cannot be written: {error.strerror}") from error
+
+
+def _check_choice(option: str, value: str, known: Any) -> None:
+    if value not in known:
+        raise XpbenchError(f"--{option} {value!r}: expected one of {', '.join(known)}")
+
+
+def _restrict(cpus: str | None) -> None:
+    """Binds this process, and so every worker, to the CPUs named."""
+    if cpus is None:
+        return
+    if not hasattr(os, "sched_setaffinity"):
+        raise XpbenchError("--cpus: this system cannot bind a process to CPUs; leave the option out")
+    available = os.sched_getaffinity(0)
+    chosen: set[int] = set()
+    for part in cpus.split(","):
+        first, _, last = part.partition("-")
+        if not (first.isdigit() and (last or first).isdigit()):
+            raise XpbenchError(f"--cpus {cpus!r}: expected numbers and ranges, e.g. 0,1 or 0-3")
+        chosen |= set(range(int(first), int(last or first) + 1))
+    if not chosen or not chosen <= available:
+        raise XpbenchError(
+            f"--cpus {cpus!r}: this machine lets us use {', '.join(map(str, sorted(available)))}"
+        )
+    os.sched_setaffinity(0, chosen)

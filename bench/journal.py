@@ -1,0 +1,190 @@
+"""Where a run is kept: a folder with ``run.json``, and ``journal.jsonl`` with a line per measurement."""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xpbench.bench.case import Case
+from xpbench.bench.exceptions import XpbenchError
+from xpbench.bench.measurement import Measurement, as_json, read_case
+
+SCHEMA = 1
+HEADER = "run.json"
+JOURNAL = "journal.jsonl"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A stored run: what was planned where (``header``), and what was seen.
+
+    ``measurements`` holds one per case and fork, in the order of the journal. ``damaged`` names the
+    lines that could not be read, and why.
+    """
+
+    path: Path
+    header: dict[str, Any]
+    measurements: tuple[Measurement, ...]
+    damaged: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return str(self.header.get("name") or self.path.resolve().name)
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """The cases planned, in the order of the plan."""
+        return tuple(read_case(record) for record in self.header.get("cases", ()))
+
+
+def create(folder: Path, header: dict[str, Any]) -> None:
+    """Makes ``folder`` a run without measurements.
+
+    ``run.json`` appears whole or not at all.
+
+    Raises
+    ------
+    XpbenchError
+        If the folder holds a run already, or cannot be written.
+    """
+    for name in (HEADER, JOURNAL):
+        if (folder / name).exists():
+            raise XpbenchError(
+                f"{folder} holds a run already ({name}): "
+                "complete it with --resume, or name another folder with --out"
+            )
+    text = json.dumps(as_json({"schema": SCHEMA, **header}), indent=1, allow_nan=False)
+    temporary = folder / f".{HEADER}.{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(folder / HEADER)
+    except OSError as fault:
+        raise XpbenchError(f"{folder} cannot be written: {fault.strerror}") from fault
+
+
+def append(folder: Path, measurement: Measurement) -> None:
+    """Adds a measurement; when this returns, it is on the disk.
+
+    A process that is killed meanwhile leaves at most one torn line, and lines of several processes
+    do not mix, because a line is a single write to a file opened for appending.
+
+    Raises
+    ------
+    XpbenchError
+        If the line cannot be written whole.
+    """
+    line = json.dumps(measurement.to_json(), allow_nan=False).encode() + b"\n"
+    path = folder / JOURNAL
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            if _ends_torn(descriptor):
+                line = b"\n" + line
+            written = os.write(descriptor, line)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as fault:
+        raise XpbenchError(f"{path} cannot be written: {fault.strerror}") from fault
+    if written < len(line):
+        raise XpbenchError(f"{path}: the disk took {written} of {len(line)} bytes; free some space")
+
+
+def read(folder: Path) -> Run:
+    """The run stored in ``folder``, which may also be the path of its ``run.json`` or journal.
+
+    Lines that are torn or malformed are left out and named in ``Run.damaged``. Where a case and fork
+    was recorded twice, the later whole record counts.
+
+    Raises
+    ------
+    XpbenchError
+        If there is no run, it was written by a newer xpbench, or ``run.json`` cannot be read.
+    """
+    folder = Path(folder)
+    if folder.name in (HEADER, JOURNAL) and not folder.is_dir():
+        folder = folder.parent
+    header = _read_header(folder)
+    found: dict[tuple[str, int], Measurement] = {}
+    damaged = []
+    for number, line in _lines(folder / JOURNAL):
+        try:
+            measurement = Measurement.from_json(json.loads(line))
+        except (ValueError, RecursionError) as fault:
+            damaged.append(f"{folder / JOURNAL}:{number}: left out, it is not whole JSON ({fault})")
+        except XpbenchError as fault:
+            damaged.append(f"{folder / JOURNAL}:{number}: left out, {fault}")
+        else:
+            found[measurement.key] = measurement
+    return Run(folder, header, tuple(found.values()), tuple(damaged))
+
+
+def _ends_torn(descriptor: int) -> bool:
+    size = os.fstat(descriptor).st_size
+    return size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return
+    except OSError as fault:
+        raise XpbenchError(f"{path} cannot be read: {fault.strerror}") from fault
+    for number, line in enumerate(content.split(b"\n"), start=1):
+        if line.strip():
+            yield number, line
+
+
+def _read_header(folder: Path) -> dict[str, Any]:
+    path = folder / HEADER
+    try:
+        header = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        seen = (
+            f"{folder} is not a run, it holds no {HEADER}" if folder.exists() else f"no run at {folder}"
+        )
+        raise XpbenchError(f"{seen}: {_cure(folder)}") from None
+    except OSError as fault:
+        raise XpbenchError(f"{path} cannot be read: {fault.strerror}") from fault
+    except (ValueError, RecursionError) as fault:
+        raise XpbenchError(f"{path} is not JSON ({fault}): restore it, or measure again") from fault
+    schema = header.get("schema") if isinstance(header, dict) else None
+    if type(schema) is not int or schema < 1:
+        raise XpbenchError(f"{path} is not the header of a run: it has no schema number; measure again")
+    if schema > SCHEMA:
+        raise XpbenchError(
+            f"{path} was written by a newer xpbench (schema {schema}, this one reads {SCHEMA}): "
+            "python -m pip install --upgrade xpbench"
+        )
+    _check_parts(path, header)
+    return dict(header)
+
+
+def _check_parts(path: Path, header: dict[str, Any]) -> None:
+    """Raises unless the parts that readers take for granted have their form."""
+    for part in ("settings", "machine", "versions", "kernels"):
+        if not isinstance(header.setdefault(part, {}), dict):
+            raise XpbenchError(f"{path}: {part!r} must be an object; restore the file, or measure again")
+    cases = header.setdefault("cases", [])
+    if not isinstance(cases, list):
+        raise XpbenchError(f"{path}: 'cases' must be a list; restore the file, or measure again")
+    for index, record in enumerate(cases):
+        try:
+            read_case(record)
+        except XpbenchError as fault:
+            raise XpbenchError(f"{path}: cases[{index}]: {fault}") from None
+
+
+def _cure(folder: Path) -> str:
+    nested = sorted(found.parent.name for found in folder.glob(f"*/{HEADER}")) if folder.is_dir() else []
+    if not nested:
+        return "name the folder that `xpbench run` printed at its end"
+    some = ", ".join(str(folder / name) for name in nested[-3:])
+    return f"name one of the {len(nested)} runs in it, e.g. {some}"

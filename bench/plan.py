@@ -1,0 +1,295 @@
+"""Which cases are measured, in which order, and how long that will take."""
+
+import random
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from xpbench.bench.backend import Setting
+from xpbench.bench.case import DTYPES, Case
+from xpbench.bench.exceptions import XpbenchError
+from xpbench.bench.kernel import Kernel
+from xpbench.bench.registry import Registry
+
+NAMED = ("matmul", "svd", "pca", "gradient_descent", "backprop")
+CHUNK_SECONDS = 60.0
+
+# What the estimate assumes of a machine it does not know; a run corrects it as it goes.
+_START_SECONDS = 2.5
+_CASE_SECONDS = 0.25
+_FLOPS_PER_SECOND = 1e10
+_WARM_CALLS = 4.0
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How much is measured when nothing more is said: ``sizes`` are names of a kernel's sizes."""
+
+    sizes: tuple[str, ...]
+    dtypes: tuple[str, ...]
+    forks: int
+    seconds: float
+    chapters: bool = False
+
+
+PRESETS: Mapping[str, Preset] = {
+    "smoke": Preset(("small",), ("float32",), 1, 0.02),
+    "default": Preset(("small", "medium"), ("float32",), 5, 0.1),
+    "survey": Preset(("small", "medium"), ("float32",), 4, 0.05, chapters=True),
+    "thorough": Preset(("small", "medium", "large", "digits"), ("float32", "float64"), 10, 0.2),
+}
+"""``survey`` takes two kernels of every chapter beside the named ones."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asked for. Empty tuples mean that the choice is left to the preset."""
+
+    kernels: tuple[str, ...] = ()
+    chapters: tuple[str, ...] = ()
+    everything: bool = False
+    backends: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = ()
+    sizes: tuple[str, ...] = ()
+    preset: str = "default"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is to be computed, wherever that may be; the fields are those of a case."""
+
+    kernel: str
+    size: tuple[tuple[str, int], ...]
+    size_name: str
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a run measures: what ``run.json`` keeps of the command line.
+
+    ``seconds`` is the time of timed rounds a case and fork (zero: judge only), ``timeout`` the
+    seconds after which a case is stopped.
+    """
+
+    forks: int
+    seconds: float
+    threads: int
+    precision: str
+    seed: int
+    timeout: float
+    baseline: str
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What one process can measure: a backend in a setting, with the variables it starts under."""
+
+    backend: str
+    setting: Setting
+    variables: tuple[tuple[str, str], ...]
+
+    def __str__(self) -> str:
+        return f"{self.backend}@{self.setting.device}"
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One process's share of the plan: some cases of one fork in one environment."""
+
+    fork: int
+    environment: Environment
+    cases: tuple[Case, ...]
+
+
+def select(registry: Registry, request: Request) -> list[Row]:
+    """The rows that are asked for, before it is known which backends there are.
+
+    Raises
+    ------
+    XpbenchError
+        If something named does not exist, with what does.
+    """
+    preset = _one_of(request.preset, PRESETS, "preset")
+    for dtype in request.dtypes:
+        _one_of(dtype, {name: name for name in DTYPES}, "dtype")
+    kernels = _kernels(registry, request, preset)
+    rows = [
+        Row(kernel.name, size, size_name, dtype)
+        for kernel in kernels
+        for size_name, size in sizes_of(kernel, request.sizes, preset)
+        for dtype in request.dtypes or preset.dtypes
+    ]
+    if not rows:
+        names = sorted({name for kernel in kernels for name in kernel.sizes})
+        keys = sorted({key for kernel in kernels for size in kernel.sizes.values() for key in size})
+        raise XpbenchError(
+            f"no kernel chosen has the size {' or '.join(request.sizes)}: name one of "
+            f"{', '.join(names)}, or give a value to one of {', '.join(keys)}, e.g. {keys[0]}=128"
+        )
+    return list(dict.fromkeys(rows))
+
+
+def place(
+    rows: Sequence[Row], devices: Mapping[str, Sequence[str]], threads: int, precision: str
+) -> list[Case]:
+    """The cases of ``rows`` on every backend and each of its devices."""
+    return [
+        Case(row.kernel, row.size, row.size_name, backend, device, row.dtype, threads, precision)
+        for row in rows
+        for backend, found in devices.items()
+        for device in found
+    ]
+
+
+def _kernels(registry: Registry, request: Request, preset: Preset) -> list[Kernel]:
+    chapters = dict.fromkeys(kernel.chapter for kernel in registry.kernels.values())
+    for chapter in request.chapters:
+        _one_of(chapter, chapters, "chapter")
+    if request.kernels:
+        chosen = [registry.kernel(name) for name in dict.fromkeys(request.kernels)]
+        return [k for k in chosen if not request.chapters or k.chapter in request.chapters]
+    ours = [k for k in registry.kernels.values() if k.chapter != "user"]
+    if request.chapters:
+        return [k for k in registry.kernels.values() if k.chapter in request.chapters]
+    if request.everything:
+        return ours
+    named = [registry.kernels[name] for name in NAMED]
+    if preset.chapters:
+        for chapter in chapters:
+            named += [k for k in ours if k.chapter == chapter and k not in named][:2]
+    return named
+
+
+def sizes_of(
+    kernel: Kernel, asked: Sequence[str], preset: Preset
+) -> Iterator[tuple[str, tuple[tuple[str, int], ...]]]:
+    """The sizes of ``kernel`` that were ``asked`` for, or else the preset's: names and their pairs."""
+    if not asked:
+        names = [name for name in preset.sizes if name in kernel.sizes] or list(kernel.sizes)
+        yield from ((name, tuple(kernel.sizes[name].items())) for name in names)
+    for text in asked:
+        if "=" in text:
+            typed = parse_size(text)
+            base = kernel.sizes.get("medium") or next(iter(kernel.sizes.values()))
+            if set(typed) <= set(base):
+                yield "", tuple((dict(base) | typed).items())
+        elif text in kernel.sizes:
+            yield text, tuple(kernel.sizes[text].items())
+
+
+def parse_size(text: str) -> dict[str, int]:
+    """``n=1024`` or ``n=1000,d=20`` as a mapping.
+
+    Raises
+    ------
+    XpbenchError
+        If a part is not a name, an equals sign and a positive integer.
+    """
+    size = {}
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*([A-Za-z_]\w*)\s*=\s*([0-9_]+)\s*", part)
+        if match is None or int(match[2]) == 0:
+            raise XpbenchError(
+                f"size {text!r}: expected NAME=POSITIVE INTEGER, e.g. n=1024 or n=1000,d=20"
+            )
+        size[match[1]] = int(match[2])
+    return size
+
+
+def environments(registry: Registry, cases: Sequence[Case], cache: str) -> dict[Environment, list[Case]]:
+    """The cases, grouped by the process environment that they need."""
+    variables: dict[tuple[Any, ...], list[Case]] = {}
+    for case in cases:
+        backend = registry.backends[case.backend]
+        setting = Setting(case.device, case.threads, case.precision, case.dtype == "float64", cache)
+        needed = tuple(sorted(backend.environment(setting).items()))
+        key = (case.backend, case.device, case.threads, case.precision, needed)
+        variables.setdefault(key, []).append(case)
+    return {
+        Environment(
+            backend,
+            Setting(device, threads, precision, any(c.dtype == "float64" for c in members), cache),
+            needed,
+        ): members
+        for (backend, device, threads, precision, needed), members in variables.items()
+    }
+
+
+def schedule(
+    grouped: Mapping[Environment, Sequence[Case]],
+    forks: int,
+    seed: int,
+    seconds_of: Callable[[Case], float],
+) -> Iterator[Visit]:
+    """The visits of a run, in their order.
+
+    A fork is cut into chunks of about a minute; within a chunk every environment measures the same
+    rows back to back, so that drift is shared. Rows, environments and cases are shuffled anew in
+    every fork.
+    """
+    for fork in range(forks):
+        shuffle = random.Random(f"{seed} {fork}")
+        for rows in _chunks(grouped, seconds_of, shuffle):
+            order = list(grouped)
+            shuffle.shuffle(order)
+            for environment in order:
+                cases = [case for case in grouped[environment] if case.row in rows]
+                shuffle.shuffle(cases)
+                if cases:
+                    yield Visit(fork, environment, tuple(cases))
+
+
+def _chunks(
+    grouped: Mapping[Environment, Sequence[Case]],
+    seconds_of: Callable[[Case], float],
+    shuffle: random.Random,
+) -> list[set[tuple[Any, ...]]]:
+    seconds: dict[tuple[Any, ...], float] = {}
+    for case in _all(grouped.values()):
+        seconds[case.row] = seconds.get(case.row, 0.0) + seconds_of(case)
+    rows = list(seconds)
+    shuffle.shuffle(rows)
+    chunks: list[set[tuple[Any, ...]]] = []
+    room = 0.0
+    for row in rows:
+        if not chunks or seconds[row] > room:
+            chunks.append(set())
+            room = CHUNK_SECONDS
+        chunks[-1].add(row)
+        room -= seconds[row]
+    return chunks
+
+
+def _all(groups: Iterable[Sequence[Case]]) -> Iterator[Case]:
+    for group in groups:
+        yield from group
+
+
+def estimate_case(kernel: Kernel, case: Case, settings: Settings) -> float:
+    """Seconds one fork is expected to spend on ``case``, from its flops and the timed rounds."""
+    flops = kernel.flops(**dict(case.size)) if kernel.flops else 0.0
+    call = flops / (_FLOPS_PER_SECOND * case.threads)
+    if settings.seconds == 0:
+        return _CASE_SECONDS + 2 * call
+    return _CASE_SECONDS + _WARM_CALLS * call + max(1.5 * settings.seconds, 3 * call)
+
+
+def estimate_run(registry: Registry, cases: Sequence[Case], settings: Settings) -> float:
+    """Seconds a run is expected to take: processes, data, and every case in every fork."""
+    per_case = {case: estimate_case(registry.kernels[case.kernel], case, settings) for case in cases}
+    processes = len(environments(registry, cases, ""))
+    chunks = max(1.0, sum(per_case.values()) / CHUNK_SECONDS)
+    data = sum({case.data: 0.5 * seconds for case, seconds in per_case.items()}.values())
+    return data + settings.forks * (processes * chunks * _START_SECONDS + sum(per_case.values()))
+
+
+def _one_of(name: str, known: Mapping[str, Any], noun: str) -> Any:
+    if name not in known:
+        raise XpbenchError(f"unknown {noun} {name!r}: expected one of {', '.join(known)}")
+    return known[name]

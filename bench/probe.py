@@ -1,0 +1,87 @@
+"""Which backends can be used on this machine: each library is asked in a process of its own."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from xpbench.bench import registry
+from xpbench.bench.registry import Registry
+from xpbench.bench.task import announce
+
+PATIENCE_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class State:
+    """What a backend found here: its ``devices``, or the ``reason`` why it cannot be used."""
+
+    backend: str
+    usable: bool
+    reason: str
+    devices: tuple[str, ...]
+    versions: dict[str, str]
+
+
+def states(found: Registry, names: Sequence[str]) -> dict[str, State]:
+    """The state of the backends called ``names``, in their order."""
+    libraries: dict[str, list[str]] = {}
+    for name in names:
+        libraries.setdefault(found.backends[name].library, []).append(name)
+    with ThreadPoolExecutor() as pool:
+        answers = pool.map(lambda group: _ask(found, group), libraries.values())
+        known = {state.backend: state for answer in answers for state in answer}
+    return {name: known[name] for name in names}
+
+
+def _ask(found: Registry, names: Sequence[str]) -> list[State]:
+    question = json.dumps({"backends": list(names), "files": [str(file) for file in found.files]})
+    command = [sys.executable, "-P", "-m", "xpbench.bench.probe", question]
+    try:
+        process = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
+        answer = json.loads(process.stdout)
+    except subprocess.TimeoutExpired:
+        return _broken(found, names, f"its import took more than {PATIENCE_SECONDS:g} s")
+    except json.JSONDecodeError:
+        said = process.stderr.strip().splitlines()
+        return _broken(found, names, f"its import failed: {said[-1] if said else process.returncode}")
+    return [State(**{**state, "devices": tuple(state["devices"])}) for state in answer]
+
+
+def _broken(found: Registry, names: Sequence[str], reason: str) -> list[State]:
+    return [State(name, False, reason, (), found.backends[name].versions()) for name in names]
+
+
+def main(question: str) -> None:
+    """Answers for the backends named in ``question`` on standard output."""
+    say = announce()
+    asked = json.loads(question)
+    found = registry.find([Path(file) for file in asked["files"]])
+    answers = []
+    for name in asked["backends"]:
+        backend = found.backend(name)
+        reason = backend.unusable()
+        answers.append(
+            {
+                "backend": name,
+                "usable": reason is None,
+                "reason": reason or "",
+                "devices": [] if reason else backend.devices(),
+                "versions": backend.versions(),
+            }
+        )
+    say(answers)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,24 @@
+"""The terminal's table as a picture that needs no terminal: an SVG without a request to anywhere."""
+
+import io
+import re
+
+import pandas as pd
+from rich.console import Console
+
+from xpbench.bench.report.table import render
+
+
+def as_svg(
+    frame: pd.DataFrame, *, metric: str = "latency", width: int = 80, title: str = "xpbench run"
+) -> str:
+    """The table of ``frame`` as a terminal of ``width`` columns shows it."""
+    console = Console(
+        width=width, record=True, file=io.StringIO(), force_terminal=True, color_system="truecolor"
+    )
+    console.print(render(frame, "rich", metric=metric, width=width))
+    svg = console.export_svg(title=title)
+    # The template names fonts by address; a picture in a README must load nothing.
+    return re.sub(r"@font-face\s*\{[^}]*\}", "", svg).replace(
+        "Fira Code", "DejaVu Sans Mono, Menlo, Consolas"
+    )

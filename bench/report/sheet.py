@@ -1,0 +1,297 @@
+"""What the comparison table says, cell by cell and mark by mark, before any format gives it a form."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from xpbench.bench.report.layout import (
+    Cell,
+    Grid,
+    Line,
+    Tone,
+    fitting,
+    grouped,
+    heading_of,
+    place_of,
+    row_of,
+)
+from xpbench.bench.report.quantities import (
+    compact,
+    comparison,
+    duration,
+    percent,
+    rate,
+    significant,
+    volume,
+)
+from xpbench.bench.report.records import Record, visible
+from xpbench.bench.report.summary import NOT_FINITE
+
+LEADS, WIDENED, UNSETTLED, PARTIAL = "★", "†", "‡", "§"
+SPREAD_NOTED = 1.25
+"""Forks further apart than this are marked: their processes were disturbed, or live in modes."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Grids of one kind, what their marks mean, and why some of their cells are words."""
+
+    grids: tuple[Grid, ...]
+    legend: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Everything a table shows, in its order."""
+
+    title: str
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure that can fill the cells: what it is called, and its text for a case that has it."""
+
+    title: str
+    text: Callable[[Record], str | None]
+
+
+def _seconds(column: str) -> Callable[[Record], str | None]:
+    return lambda record: duration(record[column]) if record[column] is not None else None
+
+
+def _per_second(column: str, unit: str) -> Callable[[Record], str | None]:
+    def text(record: Record) -> str | None:
+        amount, seconds = record[column], record["time_s"]
+        return rate(amount / seconds, unit) if amount is not None and seconds is not None else None
+
+    return text
+
+
+METRICS = {
+    "latency": Metric("time of one call, median of the forks", lambda record: _latency(record)),
+    "throughput": Metric("time a call with many enqueued", _seconds("throughput_s")),
+    "first_call": Metric("time of the first call, compilation included", _seconds("first_call_s")),
+    "compile": Metric("time the library spent compiling", _seconds("compile_s")),
+    "transfer": Metric("time to move the inputs to the device", _seconds("transfer_s")),
+    "rate": Metric("floating-point operations a second", _per_second("flops", "flop")),
+    "bandwidth": Metric("compulsory bytes a second", _per_second("traffic_bytes", "B")),
+    "memory": Metric(
+        "the most device memory held",
+        lambda record: volume(record["peak_bytes"]) if record["peak_bytes"] is not None else None,
+    ),
+    "spread": Metric(
+        "the slowest fork over the fastest",
+        lambda record: significant(record["spread"]) if record["spread"] is not None else None,
+    ),
+    "error": Metric("error nearest its limit, and that limit", lambda record: _error(record)),
+}
+"""What ``--metric`` accepts."""
+
+
+def sheet(records: Sequence[Record], metric: str, width: int | None = None) -> Sheet:
+    """The comparison of ``records``, in at most ``width`` characters where that can be done.
+
+    A grid for each run, dtype, thread count and precision; under the times a second one for
+    agreement and first call. Where its columns do not fit, a grid is divided by kind of device, and
+    where that does not help, it has a line for each case.
+    """
+    shown = _prepared(records)
+    groups = grouped(shown, lambda r: (r["run"], r["dtype"], r["threads"], r["precision"])).values()
+    several = len({record["run"] for record in shown}) > 1
+    figures = [
+        grid
+        for group in groups
+        for grid in fitting(
+            f"{_caption(group[0], several)} · {METRICS[metric].title}",
+            group,
+            _filler(metric, group),
+            width,
+        )
+    ]
+    parts = [Part(tuple(figures), tuple(_legend(shown, metric)), tuple(_notes(shown)))]
+    judged = [record for record in shown if record["agrees"] is not None]
+    if metric == "latency" and judged:
+        agreements = [
+            grid
+            for group in groups
+            for grid in fitting(
+                f"{_caption(group[0], several)} · agreement with the oracle, and first call",
+                [record for record in group if record["agrees"] is not None],
+                _agreement,
+                width,
+            )
+        ]
+        parts.append(Part(tuple(agreements), tuple(_units(judged))))
+    return Sheet(_title(shown), tuple(parts))
+
+
+def _prepared(records: Sequence[Record]) -> list[Record]:
+    """The records with text that is safe to show, and with ``leads``: whether it is in the tie group of
+    a row in which someone else was ranked.
+    """
+    shown = [{k: visible(v) if isinstance(v, str) else v for k, v in r.items()} for r in records]
+    for row in grouped(shown, row_of).values():
+        contested = sum(record["fastest"] is not None for record in row) > 1
+        for record in row:
+            record["leads"] = contested and record["fastest"] is True
+    return shown
+
+
+def _filler(metric: str, group: Sequence[Record]) -> Callable[[Record], Cell]:
+    """Writes the cells of ``group``, all with room for the mark that any of them needs."""
+    indent = "  " if metric == "latency" and any(record["leads"] for record in group) else ""
+
+    def cell(record: Record) -> Cell:
+        if record["status"] != "ok" and not (metric == "error" and record["error"] is not None):
+            wrong = record["status"] == "wrong"
+            return (Line(indent + _word(record["status"]), "alarm" if wrong else "quiet"),)
+        text = METRICS[metric].text(record)
+        if text is None:
+            return (Line(f"{indent}-", "quiet"),)
+        if metric == "error":
+            return (Line(text, _agreement_tone(record)),)
+        if metric != "latency":
+            return (Line(text),)
+        marks = "".join(_marks(record))
+        text = (f"{LEADS} " if record["leads"] else indent) + text + (f" {marks}" if marks else "")
+        first = Line(text, "strong" if record["leads"] else "plain")
+        verdict = _verdict(record)
+        return (first, replace(verdict, text=indent + verdict.text)) if verdict.text else (first,)
+
+    return cell
+
+
+def _latency(record: Record) -> str | None:
+    time, low, high = record["time_s"], record["time_low_s"], record["time_high_s"]
+    if time is None:
+        return None
+    reach = f" ±{percent(max(high - time, time - low) / time)}" if low is not None else ""
+    return duration(time) + reach
+
+
+def _error(record: Record) -> str | None:
+    error, limit = record["error"], record["error_limit"]
+    word = {True: "ok", False: "WRONG", None: ""}[record["agrees"]]
+    if error is None:
+        return word or None
+    unit = {"standard errors": "s.e."}.get(record["error_unit"], record["error_unit"])
+    size = "not finite" if error == NOT_FINITE else compact(error)
+    bound = f" of {compact(limit)}" if limit is not None else ""
+    return f"{word} {size}{bound} {unit}".strip()
+
+
+def _agreement_tone(record: Record) -> Tone:
+    return "alarm" if record["agrees"] is False else "plain"
+
+
+def _agreement(record: Record) -> Cell:
+    lines = [Line(_error(record) or "", _agreement_tone(record))]
+    if record["first_call_s"] is not None:
+        lines.append(Line(f"first {duration(record['first_call_s'])}", "quiet"))
+    return tuple(lines)
+
+
+def _verdict(record: Record) -> Line:
+    ratio, verdict = record["ratio"], record["verdict"]
+    if ratio is None:
+        return Line("")
+    if _estimated(record):
+        return Line(f"({comparison(ratio)})", "quiet")
+    if verdict is None:
+        return Line("baseline", "quiet")
+    if verdict == "unclear":
+        low, high = (significant(record[bound], 2) for bound in ("ratio_low", "ratio_high"))
+        return Line(f"unclear {low}-{high}", "quiet")
+    if verdict == "same":
+        return Line("same", "quiet")
+    return Line(comparison(ratio), "good" if verdict == "faster" else "bad")
+
+
+def _estimated(record: Record) -> bool:
+    """Whether its ratio stands without a verdict, because the forks are too few."""
+    return (
+        record["ratio"] is not None
+        and record["verdict"] is None
+        and record["baseline"] != place_of(record)
+    )
+
+
+def _marks(record: Record) -> Iterable[str]:
+    if _widened(record):
+        yield WIDENED
+    if record["disturbed"] or (record["spread"] or 1) > SPREAD_NOTED:
+        yield UNSETTLED
+    if record["status"] == "ok" and record["reason"]:
+        yield PARTIAL
+
+
+def _widened(record: Record) -> bool:
+    return record["compute_dtype"] not in (None, record["dtype"])
+
+
+def _title(records: Sequence[Record]) -> str:
+    runs = list(dict.fromkeys((record["run"], record["machine"]) for record in records))
+    if not runs:
+        return "no cases"
+    return ", ".join(f"{run} on {machine}" if machine else str(run) for run, machine in runs)
+
+
+def _caption(record: Record, several: bool) -> str:
+    threads = f"{record['threads']} thread" + ("" if record["threads"] == 1 else "s")
+    parts = [record["dtype"], threads, record["precision"]]
+    return " · ".join([record["run"], *parts] if several else parts)
+
+
+def _legend(records: Sequence[Record], metric: str) -> Iterable[str]:
+    """What the marks and words mean, for those that occur."""
+    if metric == "error":
+        yield from _units(records)
+    if metric != "latency":
+        return
+    ran = [record for record in records if record["status"] == "ok"]
+    marks = {mark for record in ran for mark in _marks(record)}
+    if any(record["leads"] for record in ran):
+        across = ", over all devices" if len({record["device"] for record in records}) > 1 else ""
+        yield f"{LEADS} cannot be told from the fastest of its row{across}"
+    levels = {(r["forks"], r["time_level"]) for r in ran if r["time_level"] is not None}
+    for forks, level in sorted(levels):
+        yield f"± {percent(level)} interval of the median of {forks} forks"
+    if widened := sorted({r["compute_dtype"] for r in ran if _widened(r)}):
+        yield f"{WIDENED} computes in {' or '.join(widened)}, so not ranked"
+    if UNSETTLED in marks:
+        yield f"{UNSETTLED} disturbed by other work, or forks over {percent(SPREAD_NOTED - 1)} apart"
+    if PARTIAL in marks:
+        yield f"{PARTIAL} not every fork ended well"
+    if baselines := sorted({_against(record) for record in ran if record["verdict"] is not None}):
+        names = " or ".join(baselines)
+        yield f"faster, slower, same: against {names}, by a 95% interval and a band of 5%"
+    if any(record["verdict"] == "unclear" for record in ran):
+        yield "unclear a-b: takes a to b times as long, no more can be said"
+    if any(_estimated(record) for record in ran):
+        yield "(in brackets): an estimate, a verdict needs 4 forks"
+
+
+def _units(records: Sequence[Record]) -> Iterable[str]:
+    yield "0.1 of 1 eps: the error nearest its limit is 0.1, the limit 1"
+    if any(record["error_unit"] == "standard errors" for record in records):
+        yield "s.e.: standard errors, of kernels that draw at random"
+
+
+def _notes(records: Sequence[Record]) -> Iterable[str]:
+    """Why cells are words, each reason once."""
+    told = [record for record in records if record["status"] != "ok" or record["reason"]]
+    groups = grouped(told, lambda record: (heading_of(record), record["status"], record["reason"]))
+    for (heading, status, reason), group in groups.items():
+        cases = [f"{record['kernel']}[{record['size']}]" for record in group]
+        which = ", ".join(cases[:3]) + (f" and {len(cases) - 3} more" if len(cases) > 3 else "")
+        word = PARTIAL if status == "ok" else _word(status)
+        yield f"{heading} {word}: {which}" + (f": {reason}" if reason else "")
+
+
+def _word(status: str) -> str:
+    return "WRONG" if status == "wrong" else status.replace("_", " ")
+
+
+def _against(record: Record) -> str:
+    return str(record["baseline"]).removesuffix("@cpu")

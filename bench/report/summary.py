@@ -1,0 +1,325 @@
+"""What a run says of each case: one row of figures, judged against the row's baseline and leader."""
+
+import math
+import statistics
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from xpbench.bench import stats
+from xpbench.bench.case import Case
+from xpbench.bench.exceptions import XpbenchError
+from xpbench.bench.journal import Run
+from xpbench.bench.measurement import Measurement
+
+DISTURBED = 0.10
+"""A fork counts as disturbed where some task waited for a CPU in more than this share of its rounds."""
+
+NOT_FINITE = sys.float_info.max
+"""What ``error`` holds where the error is infinite or NaN, which neither JSON nor a null can say."""
+
+COLUMNS = {
+    "run": "string",
+    "machine": "string",
+    "kernel": "string",
+    "chapter": "string",
+    "size": "string",
+    "backend": "string",
+    "device": "string",
+    "dtype": "string",
+    "compute_dtype": "string",
+    "threads": "Int64",
+    "precision": "string",
+    "cache": "string",
+    "status": "string",
+    "reason": "string",
+    "forks": "Int64",
+    "disturbed": "Int64",
+    "time_s": "Float64",
+    "time_low_s": "Float64",
+    "time_high_s": "Float64",
+    "time_level": "Float64",
+    "spread": "Float64",
+    "throughput_s": "Float64",
+    "device_s": "Float64",
+    "kernel_s": "Float64",
+    "transfer_s": "Float64",
+    "first_call_s": "Float64",
+    "compile_s": "Float64",
+    "energy_j": "Float64",
+    "ratio": "Float64",
+    "ratio_low": "Float64",
+    "ratio_high": "Float64",
+    "verdict": "string",
+    "fastest": "boolean",
+    "flops": "Float64",
+    "traffic_bytes": "Float64",
+    "roof_fraction": "Float64",
+    "bound": "string",
+    "peak_bytes": "Int64",
+    "error": "Float64",
+    "error_limit": "Float64",
+    "error_name": "string",
+    "error_unit": "string",
+    "agrees": "boolean",
+    "id": "string",
+    "size_name": "string",
+    "baseline": "string",
+}
+"""The columns and their pandas dtypes, all of which have a null. The last three go beyond the contract:
+the case's id, the preset its size came from, and the ``backend@device`` its ratio is against."""
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A case with its records, by fork, and the median time of every fork that was timed."""
+
+    case: Case
+    records: tuple[Measurement, ...]
+    status: str
+    forks: tuple[float, ...]
+    compute_dtype: str
+
+    @property
+    def timed(self) -> bool:
+        return self.status == "ok" and bool(self.forks)
+
+    @property
+    def ranked(self) -> bool:
+        """Whether it may lead its row: a right result, computed in the dtype asked for."""
+        return self.timed and self.compute_dtype in ("", self.case.dtype)
+
+    @property
+    def place(self) -> str:
+        return f"{self.case.backend}@{self.case.device}"
+
+
+def summarise(runs: Sequence[Run], baseline: str | None = None) -> pd.DataFrame:
+    """One row per case of ``runs``, with the columns ``COLUMNS``; a figure not known is null.
+
+    Every run is judged within itself: ratios and verdicts are against ``baseline`` (``torch``, or
+    ``torch@cuda``; by default what the run was told), in the row of the same kernel, size, dtype,
+    thread count and precision. The baseline's own ratio is 1, and it has no verdict. Ratios without
+    an interval stand where the forks are too few for one.
+
+    ``error`` is the pair nearest its limit over all forks. Where it is infinite or NaN, ``error`` is
+    the largest float (1.8e308) and ``agrees`` is false.
+
+    Raises
+    ------
+    XpbenchError
+        If ``baseline`` is given and no case of any run is on it.
+    """
+    seen = [_seen_cases(run) for run in runs]
+    if baseline is not None:
+        places = {one.place for cases in seen for one in cases}
+        if places and not any(_is_on(place, baseline) for place in places):
+            raise XpbenchError(f"baseline {baseline!r}: expected one of {', '.join(sorted(places))}")
+    names = _names(runs)
+    rows = [
+        row
+        for run, name, cases in zip(runs, names, seen, strict=True)
+        for row in _rows(run, name, cases, baseline or run.header["settings"].get("baseline") or "numpy")
+    ]
+    return pd.DataFrame({name: _column([row.get(name) for row in rows], name) for name in COLUMNS})
+
+
+def _column(values: Sequence[Any], name: str) -> Any:
+    # What a file name or a library's message may hold, and a column of text may not: lone surrogates.
+    storable = [
+        v.encode(errors="backslashreplace").decode() if isinstance(v, str) else v for v in values
+    ]
+    return pd.array(storable, dtype=COLUMNS[name])  # type: ignore[call-overload]
+
+
+def _names(runs: Sequence[Run]) -> list[str]:
+    """The name of each run; its path where two runs share a name."""
+    counts = Counter(run.name for run in runs)
+    return [run.name if counts[run.name] == 1 else str(run.path) for run in runs]
+
+
+def _seen_cases(run: Run) -> list[_Seen]:
+    records: defaultdict[str, list[Measurement]] = defaultdict(list)
+    for measurement in run.measurements:
+        records[str(measurement.case)].append(measurement)
+    cases = {str(case): case for case in run.cases}
+    cases.update({key: found[0].case for key, found in records.items() if key not in cases})
+    return [_look(case, records[key]) for key, case in cases.items()]
+
+
+def _look(case: Case, records: Iterable[Measurement]) -> _Seen:
+    ordered = tuple(sorted(records, key=lambda record: record.fork))
+    forks = (stats.fork_summary(r.samples) for r in ordered if r.status == "ok" and r.samples)
+    dtypes = (record.compute_dtype for record in ordered if record.compute_dtype)
+    return _Seen(case, ordered, _status(ordered), tuple(forks), next(dtypes, ""))
+
+
+def _status(records: Sequence[Measurement]) -> str:
+    """One word over all forks: a wrong result anywhere outweighs right ones, and a right one a fault."""
+    statuses = [record.status for record in records]
+    for word in ("wrong", "ok"):
+        if word in statuses:
+            return word
+    return statuses[0] if statuses else "not_run"
+
+
+def _rows(run: Run, name: str, cases: Sequence[_Seen], baseline: str) -> Iterable[dict[str, Any]]:
+    groups: defaultdict[tuple[Any, ...], list[_Seen]] = defaultdict(list)
+    for one in cases:
+        groups[one.case.row].append(one)
+    judged = {row: _judge(group, baseline) for row, group in groups.items()}
+    for one in cases:
+        yield {
+            "run": name,
+            "machine": run.header["machine"].get("id"),
+            **_figures(run.header, one),
+            **judged[one.case.row][str(one.case)],
+        }
+
+
+def _judge(group: Sequence[_Seen], baseline: str) -> dict[str, dict[str, Any]]:
+    """By case id: the ratio and verdict against the baseline, and whether it is in the tie group."""
+    reference = _baseline_of(group, baseline)
+    leaders = stats.tie_group({str(one.case): one.forks for one in group if one.ranked})
+    judged = {}
+    for one in group:
+        key = str(one.case)
+        fastest = key in leaders if leaders is not None and one.timed else None
+        judged[key] = {"fastest": fastest, **_against(one, reference)}
+    return judged
+
+
+def _baseline_of(group: Sequence[_Seen], baseline: str) -> _Seen | None:
+    """The case that ``baseline`` names in this row, on the CPU unless a device is named."""
+    found = [one for one in group if one.timed and _is_on(one.place, baseline)]
+    return min(found, key=lambda one: (one.case.device != "cpu", one.case.device), default=None)
+
+
+def _is_on(place: str, name: str) -> bool:
+    """Whether ``torch@cuda:0`` is what ``torch``, ``torch@cuda`` or ``torch@cuda:0`` means."""
+    backend, _, device = name.partition("@")
+    have_backend, _, have_device = place.partition("@")
+    return backend == have_backend and (not device or device in (have_device, have_device.split(":")[0]))
+
+
+def _against(one: _Seen, reference: _Seen | None) -> dict[str, Any]:
+    if reference is None or not one.timed:
+        return {}
+    if one is reference:
+        return {"ratio": 1.0, "baseline": reference.place}
+    interval = stats.ratio(one.forks, reference.forks)
+    return {
+        "baseline": reference.place,
+        "ratio": interval.value if interval else stats.ratio_estimate(one.forks, reference.forks),
+        "ratio_low": interval.low if interval else None,
+        "ratio_high": interval.high if interval else None,
+        "verdict": stats.verdict(interval),
+    }
+
+
+def _figures(header: Mapping[str, Any], one: _Seen) -> dict[str, Any]:
+    case, records = one.case, one.records
+    kernel = header["kernels"].get(case.kernel, {})
+    right = [record for record in records if record.status == "ok"]
+    cold = [record for record in records if record.cold]
+    time = stats.location(one.forks) if one.forks else stats.Location(math.nan, None, None, None)
+    traffic = kernel.get("traffic", {}).get(f"{case.size_text}/{case.dtype}")
+    peaks = [record.peak_bytes for record in right if record.peak_bytes is not None]
+    return {
+        "kernel": case.kernel,
+        "chapter": kernel.get("chapter"),
+        "size": case.size_text,
+        "backend": case.backend,
+        "device": case.device,
+        "dtype": case.dtype,
+        "compute_dtype": one.compute_dtype or None,
+        "threads": case.threads,
+        "precision": case.precision,
+        "cache": "hot",
+        "status": one.status,
+        "reason": _reason(one, header["settings"].get("forks")),
+        "forks": len(one.forks),
+        "disturbed": sum((record.pressure or 0) > DISTURBED for record in right if record.samples),
+        "time_s": time.value if one.forks else None,
+        "time_low_s": time.low,
+        "time_high_s": time.high,
+        "time_level": time.level,
+        "spread": stats.spread(one.forks) if len(one.forks) > 1 else None,
+        "throughput_s": _median(
+            right, lambda r: stats.fork_summary(r.throughput_samples) if r.throughput_samples else None
+        ),
+        "transfer_s": _median(right, lambda record: record.transfer_s),
+        "first_call_s": _median(cold, lambda record: record.first_call_s),
+        "compile_s": _median(cold, lambda record: record.compile_s),
+        "flops": _positive(kernel.get("flops", {}).get(case.size_text)),
+        "traffic_bytes": _positive(_median(records, lambda record: record.traffic_bytes) or traffic),
+        "peak_bytes": max(peaks, default=None),
+        "error_unit": kernel.get("error_unit", "eps"),
+        "id": str(case),
+        "size_name": case.size_name or None,
+        **_worst_error(one),
+    }
+
+
+def _median(
+    records: Iterable[Measurement], figure: Callable[[Measurement], float | None]
+) -> float | None:
+    known = [value for record in records if (value := figure(record)) is not None]
+    return statistics.median(known) if known else None
+
+
+def _positive(value: Any) -> float | None:
+    """A count as a number, or null where it says nothing."""
+    return float(value) if isinstance(value, int | float) and 0 < value < math.inf else None
+
+
+def _worst_error(one: _Seen) -> dict[str, Any]:
+    """The pair nearest its limit over all forks, and whether every pair is within its limit."""
+    pairs = [(name, *pair) for record in one.records for name, pair in record.errors.items()]
+    if not pairs:
+        return {"agrees": False if one.status == "wrong" else None}
+    name, error, limit = max(pairs, key=lambda pair: _share(pair[1], pair[2]))
+    return {
+        "error": error if math.isfinite(error) else NOT_FINITE,
+        "error_limit": limit if math.isfinite(limit) else None,
+        "error_name": name,
+        "agrees": one.status != "wrong" and all(_within(error, limit) for _, error, limit in pairs),
+    }
+
+
+def _within(error: float, limit: float) -> bool:
+    return math.isfinite(error) and error <= limit
+
+
+def _share(error: float, limit: float) -> float:
+    """How much of its limit an error takes; more than one, and at most infinity, where it exceeds it."""
+    if not math.isfinite(error) or math.isnan(limit):
+        return math.inf
+    if error <= 0:
+        return 0.0
+    return error / limit if limit > 0 else math.inf
+
+
+def _reason(one: _Seen, planned: Any) -> str | None:
+    """Why a case has no figures; for one that has, what went otherwise in some of its forks."""
+    if one.status == "not_run":
+        return "its turn never came"
+    if one.status not in ("ok", "wrong"):
+        return one.records[0].reason or None
+    total = len(one.records)
+    faults: dict[tuple[str, str], int] = Counter(
+        (record.status, record.reason) for record in one.records if record.status != "ok"
+    )
+    if one.status == "wrong" and set(faults) == {("wrong", one.records[0].reason)}:
+        return one.records[0].reason or None
+    notes = [
+        f"{status} in {count} of {total} forks" + (f": {reason}" if reason else "")
+        for (status, reason), count in faults.items()
+    ]
+    if not faults and isinstance(planned, int) and total < planned:
+        notes.append(f"{total} of {planned} forks, the run was interrupted")
+    return "; ".join(notes) or None

@@ -1,0 +1,64 @@
+"""What a parent asks of a worker, and how the worker answers while it works."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from xpbench.bench.backend import Setting
+from xpbench.bench.case import Case
+
+
+@dataclass(frozen=True)
+class Task:
+    """The cases one process measures, in their order, and how.
+
+    ``seconds`` is the time of timed rounds a case; zero means that results are judged and nothing
+    is timed, and outputs are kept in ``outputs`` for a comparison between backends. ``cold`` says
+    that the compile caches were empty when the first of these processes began.
+    """
+
+    cases: tuple[Case, ...]
+    files: tuple[Path, ...]
+    backend: str
+    setting: Setting
+    run: Path
+    data: Path
+    outputs: Path
+    seed: int
+    fork: int
+    seconds: float
+    cold: bool
+
+    def write(self, path: Path) -> None:
+        record = asdict(self) | {"cases": [case.to_json() for case in self.cases]}
+        path.write_text(json.dumps(record, default=str))
+
+    @classmethod
+    def read(cls, path: Path) -> "Task":
+        record = json.loads(path.read_text())
+        record["cases"] = tuple(Case.from_json(case) for case in record["cases"])
+        record["files"] = tuple(Path(file) for file in record["files"])
+        record["setting"] = Setting(**record["setting"])
+        for name in ("run", "data", "outputs"):
+            record[name] = Path(record[name])
+        return cls(**record)
+
+
+def announce() -> Callable[..., None]:
+    """A function that sends one answer, as a line of JSON, to the parent.
+
+    Standard output becomes the parent's alone: whatever a library or a kernel prints goes to
+    standard error from here on.
+    """
+    sys.stdout.flush()
+    channel = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+
+    def say(answer: Any = None, /, **event: Any) -> None:
+        channel.write(json.dumps(event if answer is None else answer) + "\n")
+
+    return say

@@ -1,0 +1,36 @@
+"""How many CPU threads may the libraries under an array library use, and how many do they?"""
+
+from typing import Any
+
+import threadpoolctl  # type: ignore[import-untyped]
+
+VARIABLES = (
+    "BLIS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+"""What BLIS, MKL, numexpr, OpenMP, OpenBLAS and Accelerate read when they are loaded, and only then."""
+
+
+def variables(threads: int) -> dict[str, str]:
+    """The environment in which those libraries use ``threads`` threads."""
+    return dict.fromkeys(VARIABLES, str(threads))
+
+
+def in_force() -> dict[str, Any]:
+    """The thread pools of this process, e.g. ``{"openblas_threads": 4, "openblas_version": "0.3.31"}``.
+
+    Of several copies of one library, as the wheels of NumPy and SciPy bring them, the largest pool
+    and all versions are told.
+    """
+    found: dict[str, Any] = {}
+    for pool in threadpoolctl.threadpool_info():
+        name, version = pool["internal_api"], pool.get("version")
+        found[f"{name}_threads"] = max(pool["num_threads"], found.get(f"{name}_threads", 0))
+        if version:
+            others = found.get(f"{name}_version", version).split(", ")
+            found[f"{name}_version"] = ", ".join(sorted({*others, version}))
+    return dict(sorted(found.items()))

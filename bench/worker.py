@@ -1,0 +1,244 @@
+"""A worker: one backend in one setting measures its cases, a line of the journal each."""
+
+import ctypes
+import functools
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from xpbench.bench import agreement, clock, data, journal, machine, registry
+from xpbench.bench.backend import Backend
+from xpbench.bench.case import Case
+from xpbench.bench.exceptions import Unsupported
+from xpbench.bench.kernel import Kernel
+from xpbench.bench.measurement import Measurement
+from xpbench.bench.task import Task, announce
+
+WARM_UP_SHARE = 0.25
+THROUGHPUT_SHARE = 0.5
+SESSION = Path(__file__).with_name("session.py")
+
+Timer = Callable[[clock.Call, Sequence[Any], clock.Rounds], tuple[tuple[float, ...], Any]]
+"""Times a call in rounds: returns the seconds of each, and the outputs of the last call."""
+
+
+class Finished(Exception):
+    """Measuring a case ended before its timing did, with this record."""
+
+    def __init__(self, measurement: Measurement) -> None:
+        super().__init__(measurement.reason)
+        self.measurement = measurement
+
+
+@dataclass(frozen=True)
+class Worker:
+    """What the cases of a process share."""
+
+    task: Task
+    kernels: Mapping[str, Kernel]
+    backend: Backend
+    in_force: Mapping[str, Any]
+
+    def measure(self, case: Case, timer: Timer) -> Measurement:
+        """One case, from its data to its record; every fault of the case becomes a status."""
+        record = Measurement(case=case, fork=self.task.fork, status="ok", in_force=self.in_force)
+        try:
+            return self._measure(record, self.kernels[case.kernel], timer)
+        except Finished as end:
+            return end.measurement
+        except Unsupported as reason:
+            return replace(record, status="unsupported", reason=str(reason))
+        except data.DataFault as fault:
+            return replace(record, status=fault.status, reason=fault.reason)
+        except Exception as error:
+            status = "oom" if _is_out_of_memory(error) else "failed"
+            return replace(record, status=status, reason=_one_line(error))
+
+    def _measure(self, record: Measurement, kernel: Kernel, timer: Timer) -> Measurement:
+        case, backend, task = record.case, self.backend, self.task
+        made = data.load(task.data, case)
+        static = kernel.static_of(dict(case.size))
+        start = time.perf_counter()
+        arrays = [backend.put(array) for array in made.inputs]
+        record = replace(record, transfer_s=time.perf_counter() - start)
+
+        compiled_before = backend.compile_seconds()
+        function = backend.compile(functools.partial(kernel.compute, backend.xp, **static))
+        wait = backend.wait if backend.asynchronous else None
+        call = clock.synchronous(function, wait)
+        first_call, outputs = clock.once(call, arrays)
+        compiled = backend.compile_seconds()
+        if compiled is not None and compiled_before is not None:
+            record = replace(record, compile_s=compiled - compiled_before)
+        record = replace(record, first_call_s=first_call, cold=task.cold)
+
+        fetched = self._fetch(outputs)
+        record = self._judge(record, kernel, fetched, made)
+        record = replace(
+            record,
+            compute_dtype=backend.compute_dtype(
+                functools.partial(kernel.compute, **static), arrays, case.dtype
+            ),
+            traffic_bytes=float(sum(array.nbytes for array in (*made.inputs, *fetched))),
+        )
+        if task.seconds == 0:
+            self._keep(case, fetched)
+            return record
+
+        call_seconds = clock.warm_up(call, arrays, task.seconds * WARM_UP_SHARE)
+        rounds = clock.plan_rounds(call_seconds, task.seconds)
+        began, waited, switches = (
+            time.perf_counter(),
+            machine.waited_seconds(),
+            machine.involuntary_switches(),
+        )
+        samples, last = timer(call, arrays, rounds)
+        record = replace(
+            record,
+            samples=samples,
+            iterations=rounds.iterations,
+            pressure=_share(waited, machine.waited_seconds(), time.perf_counter() - began),
+            switches=machine.involuntary_switches() - switches,
+        )
+        refetched = self._fetch(last)
+        if not _identical(fetched, refetched):
+            record = self._judge(record, kernel, refetched, made)
+        if wait is not None:
+            short = clock.plan_rounds(call_seconds, task.seconds * THROUGHPUT_SHARE)
+            record = replace(record, throughput_samples=clock.throughput(function, arrays, wait, short))
+        return replace(record, peak_bytes=backend.peak_bytes())
+
+    def _judge(
+        self, record: Measurement, kernel: Kernel, outputs: Sequence[np.ndarray], made: data.Data
+    ) -> Measurement:
+        static = kernel.static_of(dict(record.case.size))
+        found = agreement.judge(
+            kernel, outputs, made.reference, made.exact_inputs, static, record.case.dtype
+        )
+        record = replace(record, errors={**record.errors, **found.errors})
+        if not found.agrees:
+            raise Finished(replace(record, status="wrong", reason=found.reason, samples=()))
+        return record
+
+    def _fetch(self, outputs: Any) -> tuple[np.ndarray, ...]:
+        return tuple(self.backend.fetch(output) for output in clock.as_sequence(outputs))
+
+    def _keep(self, case: Case, outputs: Sequence[np.ndarray]) -> None:
+        path = data.outputs_file(self.task.outputs, case)
+        np.savez(path, *outputs, allow_pickle=False)
+
+
+class Session:
+    """The pytest plug-in that hands the worker and its cases to the one test of ``session.py``."""
+
+    def __init__(self, worker: Worker, say: Callable[..., None]) -> None:
+        self.worker = worker
+        self.say = say
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        metafunc.parametrize("case", self.worker.task.cases, ids=str)
+
+    @pytest.fixture
+    def measure(self, request: pytest.FixtureRequest) -> Callable[[Case], None]:
+        def timer(call: clock.Call, arrays: Sequence[Any], rounds: clock.Rounds) -> Any:
+            # Asked for only now, because a benchmark that never timed anything is itself a fault.
+            benchmark = request.getfixturevalue("benchmark")
+            last = benchmark.pedantic(call, arrays, rounds=rounds.rounds, iterations=rounds.iterations)
+            return tuple(benchmark.stats.stats.data), last
+
+        def measure(case: Case) -> None:
+            self.say(event="start", id=str(case))
+            measurement = self.worker.measure(case, timer)
+            journal.append(self.worker.task.run, measurement)
+            self.say(event="end", id=str(case), status=measurement.status)
+
+        return measure
+
+
+def _run_session(worker: Worker, say: Callable[..., None]) -> None:
+    folder = worker.task.outputs
+    settings = folder / "pytest.ini"
+    settings.write_text("[pytest]\n")
+    arguments = [
+        str(SESSION),
+        *("-c", str(settings), "--rootdir", str(folder), "--noconftest", "--import-mode=importlib"),
+        *("-p", "pytest_benchmark.plugin", "-p", "no:cacheprovider", "-p", "no:faulthandler"),
+        *("-q", "-s", "-W", "ignore", "--tb=short"),
+        *(
+            "--benchmark-disable-gc",
+            "--benchmark-storage",
+            folder.as_uri(),
+            "--benchmark-columns=median",
+        ),
+    ]
+    code = pytest.main(arguments, plugins=[Session(worker, say)])
+    if code != pytest.ExitCode.OK:
+        raise SystemExit(f"the measuring session ended with {code!r}")
+
+
+def _identical(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> bool:
+    return len(first) == len(second) and all(
+        np.array_equal(a, b) and a.dtype == b.dtype for a, b in zip(first, second, strict=True)
+    )
+
+
+def _share(before: float | None, after: float | None, seconds: float) -> float | None:
+    return None if before is None or after is None else min(1.0, (after - before) / seconds)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    text = f"{type(error).__name__} {error}"
+    signs = ("OutOfMemory", "RESOURCE_EXHAUSTED", "can't allocate memory", "bad_alloc")
+    return isinstance(error, MemoryError) or any(sign in text for sign in signs)
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:500]}".rstrip(": ")
+
+
+def _die_with_parent() -> None:
+    """Asks Linux to kill this process when its parent dies; elsewhere it is left to the parent."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+def main(task_file: str) -> None:
+    """Measures the cases of a task. The environment variables stand already; see the runner."""
+    say = announce()
+    _die_with_parent()
+    task = Task.read(Path(task_file))
+    found = registry.find(task.files)
+    backend = found.backend(task.backend)
+    try:
+        backend.load(task.setting)
+    except Unsupported as reason:
+        _give_up(task, say, "unsupported", str(reason))
+        return
+    except Exception as error:
+        _give_up(task, say, "failed", f"{backend.library} could not be loaded: {_one_line(error)}")
+        return
+    say(event="ready")
+    _run_session(Worker(task, found.kernels, backend, backend.in_force()), say)
+    say(event="bye")
+
+
+def _give_up(task: Task, say: Callable[..., None], status: str, reason: str) -> None:
+    say(event="ready")
+    for case in task.cases:
+        say(event="start", id=str(case))
+        journal.append(task.run, Measurement(case=case, fork=task.fork, status=status, reason=reason))
+        say(event="end", id=str(case), status=status)
+    say(event="bye")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,80 @@
+"""Which backend a test runs on: all that are installed, on every device they may have."""
+
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from xpbench.bench import registry
+from xpbench.bench.backend import Backend, Setting
+
+BACKENDS = registry.find().backends
+SLOW_TO_COMPILE = {"torch-compile"}
+"""Takes seconds a function; has a file of tests of its own."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A backend in force, and the dtype of the case."""
+
+    backend: Backend
+    dtype: str
+
+    @property
+    def eps(self) -> float:
+        return float(np.finfo(self.dtype).eps)
+
+    def cast(self, array: Any) -> np.ndarray:
+        array = np.asarray(array)
+        return array.astype(self.dtype) if array.dtype.kind == "f" else array
+
+    def __call__(self, function: Callable[..., Any], *arrays: Any) -> Any:
+        """The outputs of ``function(xp, *arrays)`` on the host, compiled as a kernel would be."""
+        compiled = self.backend.compile(functools.partial(function, self.backend.xp))
+        outputs = compiled(*(self.backend.put(self.cast(array)) for array in arrays))
+        return self._fetched(outputs)
+
+    def _fetched(self, outputs: Any) -> Any:
+        if outputs is None:
+            return None
+        if isinstance(outputs, tuple | list):
+            return tuple(map(self._fetched, outputs))
+        self.backend.wait((outputs,))
+        return self.backend.fetch(outputs)
+
+
+def _combinations() -> Iterator[Any]:
+    for name, backend in BACKENDS.items():
+        if name in SLOW_TO_COMPILE:
+            continue
+        looks_for_cards = type(backend).devices is not Backend.devices
+        devices = {backend.home, "cuda"} if looks_for_cards else {backend.home}
+        for device in sorted(devices):
+            marks = () if device == "cpu" else (pytest.mark.gpu,)
+            for dtype in ("float32", "float64"):
+                yield pytest.param((name, device, dtype), id=f"{name}@{device}-{dtype}", marks=marks)
+
+
+@functools.cache
+def _reason_against(name: str, device: str) -> str | None:
+    backend = BACKENDS[name]
+    if reason := backend.unusable():
+        return reason
+    return None if device in backend.devices() else f"no {device} device available to {name}"
+
+
+@pytest.fixture(params=_combinations())
+def loaded(request: pytest.FixtureRequest) -> Loaded:
+    name, device, dtype = request.param
+    if reason := _reason_against(name, device):
+        pytest.skip(reason)
+    BACKENDS[name].load(Setting(device=device, wide=dtype == "float64"))
+    return Loaded(BACKENDS[name], dtype)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20261123)

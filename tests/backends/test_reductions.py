@@ -1,0 +1,101 @@
+"""Quantiles, softmax and convolution against NumPy and SciPy in float64."""
+
+import numpy as np
+import pytest
+import scipy.signal
+import scipy.special
+
+
+@pytest.mark.parametrize("q", [0.0, 0.1, 0.25, 0.5, 0.987, 1.0, (0.0, 0.3, 1.0), (0.5,)])
+@pytest.mark.parametrize(
+    ("shape", "axis"), [((7,), -1), ((8,), 0), ((1,), 0), ((5, 4), 0), ((3, 6), -1)]
+)
+def test_quantile_interpolates_between_order_statistics(loaded, rng, q, shape, axis):
+    x = loaded.cast(rng.standard_normal(shape))
+    found = loaded(lambda xp, x: xp.quantile(x, q, axis=axis), x)
+    expected = np.quantile(x.astype(np.float64), q, axis=axis)
+    # A difference, a product and a sum of numbers no larger than the largest entry, or their double.
+    np.testing.assert_allclose(found, expected, rtol=0, atol=4 * loaded.eps * abs(x).max())
+    assert found.shape == expected.shape
+    assert found.dtype == loaded.dtype
+
+
+@pytest.mark.parametrize("q", [0.4, (0.4, 0.8)])
+def test_quantile_counts_ties(loaded, q):
+    x = [2.0, 1.0, 2.0, 2.0, 1.0, 3.0]
+    np.testing.assert_array_equal(loaded(lambda xp, x: xp.quantile(x, q), x), np.quantile(x, q))
+
+
+@pytest.mark.parametrize(
+    ("x", "expected"), [([3.0, 1.0, 2.0], 2.0), ([4.0, 1.0, 3.0, 2.0], 2.5), ([7.0], 7.0)]
+)
+def test_median_of_an_even_number_is_the_mean_of_the_middle_two(loaded, x, expected):
+    assert loaded(lambda xp, x: xp.median(x), x) == expected
+
+
+def test_median_along_the_first_axis(loaded):
+    x = np.array([[1.0, 8.0], [3.0, 2.0], [5.0, 6.0], [7.0, 4.0]])
+    np.testing.assert_array_equal(loaded(lambda xp, x: xp.median(x, axis=0), x), [4.0, 5.0])
+
+
+@pytest.mark.parametrize("axis", [0, -1])
+@pytest.mark.parametrize("scale", [1.0, 1e4])
+def test_softmax_neither_overflows_nor_loses_accuracy(loaded, rng, axis, scale):
+    x = loaded.cast(scale * rng.standard_normal((6, 40)))
+    found = loaded(lambda xp, x: xp.softmax(x, axis=axis), x)
+    exact = x.astype(np.float64)
+    expected = scipy.special.softmax(exact, axis=axis)
+    spread = exact.max(axis=axis, keepdims=True) - exact
+    # Blanchard, Higham and Higham, "Accurately computing the log-sum-exp and softmax functions", IMA J.
+    # Numer. Anal. 41 (2021): relative error (n + spread + a few) u. Below, entries underflow to 0.
+    tiny = float(np.finfo(loaded.dtype).smallest_normal)
+    margin = (x.shape[axis] + spread + 4) * loaded.eps * expected + tiny
+    assert (abs(found - expected) <= margin).all()
+    assert found.dtype == loaded.dtype
+
+
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("axis", [0, -1])
+def test_logsumexp_neither_overflows_nor_loses_accuracy(loaded, rng, axis, keepdims):
+    x = loaded.cast(1e3 * rng.standard_normal((6, 40)))
+    found = loaded(lambda xp, x: xp.logsumexp(x, axis=axis, keepdims=keepdims), x)
+    expected = scipy.special.logsumexp(x.astype(np.float64), axis=axis, keepdims=keepdims)
+    # The same paper: the error of the shifted form is that of the maximum and of a sum of n terms.
+    margin = loaded.eps * (abs(expected) + x.shape[axis] + 4)
+    assert (abs(found - expected) <= margin).all()
+    assert found.shape == expected.shape
+
+
+@pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")  # log(0) is what is asked for
+def test_logsumexp_of_impossible_events_is_minus_infinity(loaded):
+    x = np.array([[-np.inf, -np.inf], [-np.inf, 0.0]])
+    np.testing.assert_array_equal(loaded(lambda xp, x: xp.logsumexp(x), x), [-np.inf, 0.0])
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("padding", [0, 1])
+@pytest.mark.parametrize("filters", [(3, 2, 3, 3), (1, 2, 1, 2)])
+def test_conv2d_correlates_without_turning_the_filter(loaded, rng, stride, padding, filters):
+    x, w = loaded.cast(rng.standard_normal((2, 2, 7, 6))), loaded.cast(rng.standard_normal(filters))
+    found = loaded(lambda xp, x, w: xp.conv2d(x, w, stride=stride, padding=padding), x, w)
+    expected = _correlate(x, w, stride, padding)
+    k = w[0].size
+    margin = k * loaded.eps * _correlate(abs(x), abs(w), stride, padding)
+    assert found.shape == expected.shape
+    assert (abs(found - expected) <= margin).all()
+    assert found.dtype == loaded.dtype
+
+
+def _correlate(x: np.ndarray, w: np.ndarray, stride: int, padding: int) -> np.ndarray:
+    x = np.pad(x.astype(np.float64), [(0, 0), (0, 0), (padding, padding), (padding, padding)])
+    images = [
+        [
+            sum(
+                scipy.signal.correlate2d(image[c], f[c].astype(np.float64), "valid")
+                for c in range(len(f))
+            )
+            for f in w
+        ]
+        for image in x
+    ]
+    return np.asarray(images)[:, :, ::stride, ::stride]

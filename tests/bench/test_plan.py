@@ -1,0 +1,143 @@
+"""The grid holds what was asked for, and its order is random, reproducible and complete."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xpbench import XpbenchError
+from xpbench.bench import plan, registry
+from xpbench.bench.case import Case
+from xpbench.bench.plan import Request, Settings, environments, parse_size, place, schedule
+
+DEVICES = {"numpy": ["cpu"], "jax": ["cpu"], "torch": ["cpu"]}
+SETTINGS = Settings(5, 0.1, 2, "ieee", 0, 60.0, "numpy")
+
+
+def select(registry, request, devices, threads, precision):
+    return place(plan.select(registry, request), devices, threads, precision)
+
+
+@pytest.fixture(scope="module")
+def found() -> registry.Registry:
+    return registry.find()
+
+
+def test_the_default_is_the_five_named_kernels_at_two_sizes(found) -> None:
+    cases = select(found, Request(), DEVICES, 2, "ieee")
+    assert {case.kernel for case in cases} == set(plan.NAMED)
+    assert len(cases) == 5 * 2 * 3
+    assert {case.dtype for case in cases} == {"float32"}
+
+
+def test_a_case_reads_as_its_id(found) -> None:
+    request = Request(kernels=("svd",), sizes=("n=512",), dtypes=("float64",))
+    (case,) = select(found, request, {"torch": ["cpu"]}, 2, "ieee")
+    assert str(case) == "svd[n=512]/torch@cpu/float64"
+    assert str(dataclasses.replace(case, precision="tf32")) == "svd[n=512]/torch@cpu/float64/tf32"
+
+
+def test_a_case_survives_json(found) -> None:
+    for case in select(found, Request(), DEVICES, 2, "ieee"):
+        assert Case.from_json(case.to_json()) == case
+
+
+def test_a_typed_size_changes_only_what_it_names(found) -> None:
+    (case,) = select(found, Request(kernels=("pca",), sizes=("n=77",)), {"numpy": ["cpu"]}, 2, "ieee")
+    medium = dict(found.kernels["pca"].sizes["medium"])
+    assert dict(case.size) == medium | {"n": 77}
+    assert case.size_name == ""
+
+
+def test_a_size_that_no_kernel_has_lists_those_there_are(found) -> None:
+    with pytest.raises(XpbenchError, match=r"has the size gigantic: name one of .*small.* e\.g\. "):
+        select(found, Request(sizes=("gigantic",)), DEVICES, 2, "ieee")
+
+
+@pytest.mark.parametrize("text", ["n=", "n=0", "n=-3", "=3", "n=1.5", "n=1,,m=2", "n=nan"])
+def test_a_size_that_cannot_be_read_says_what_was_expected(text: str) -> None:
+    with pytest.raises(XpbenchError, match="expected NAME=POSITIVE INTEGER"):
+        parse_size(text)
+
+
+@given(
+    st.dictionaries(
+        st.from_regex(r"[a-z_]\w{0,5}", fullmatch=True).filter(str.isascii),
+        st.integers(min_value=1, max_value=10**9),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_a_size_reads_as_it_is_written(size: dict[str, int]) -> None:
+    assert parse_size(",".join(f"{key}={value}" for key, value in size.items())) == size
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        (Request(dtypes=("float16",)), "unknown dtype 'float16': expected one of float32, float64"),
+        (Request(preset="quick"), "unknown preset 'quick': expected one of smoke"),
+        (Request(chapters=("algebra",)), "unknown chapter 'algebra': expected one of"),
+    ],
+)
+def test_an_unknown_word_lists_the_known_ones(found, request_: Request, message: str) -> None:
+    with pytest.raises(XpbenchError, match=message):
+        select(found, request_, DEVICES, 2, "ieee")
+
+
+def test_a_chapter_selects_its_kernels(found) -> None:
+    cases = select(found, Request(chapters=("linear_algebra",)), DEVICES, 2, "ieee")
+    assert {found.kernels[case.kernel].chapter for case in cases} == {"linear_algebra"}
+
+
+def test_float64_is_measured_in_another_process_where_the_environment_says_so(found) -> None:
+    request = Request(dtypes=("float32", "float64"))
+    cases = select(found, request, {"numpy": ["cpu"], "jax": ["cpu"]}, 2, "ieee")
+    grouped = environments(found, cases, "cache")
+    assert sorted(environment.backend for environment in grouped) == ["jax", "jax", "numpy"]
+    wide = {
+        e.setting.wide: {case.dtype for case in cs} for e, cs in grouped.items() if e.backend == "jax"
+    }
+    assert wide == {False: {"float32"}, True: {"float64"}}
+
+
+def visits_of(found, forks: int, seed: int, seconds: float = 1.0):
+    cases = select(found, Request(), DEVICES, 2, "ieee")
+    grouped = environments(found, cases, "")
+    return cases, list(schedule(grouped, forks, seed, lambda case: seconds))
+
+
+@given(st.integers(min_value=0, max_value=2**32), st.floats(min_value=0.01, max_value=200.0))
+def test_every_case_is_visited_once_a_fork(seed: int, seconds: float) -> None:
+    cases, visits = visits_of(registry.find(), 3, seed, seconds)
+    seen = [(str(case), visit.fork) for visit in visits for case in visit.cases]
+    assert sorted(seen) == sorted((str(case), fork) for case in cases for fork in range(3))
+
+
+def test_one_seed_gives_one_order_and_forks_differ(found) -> None:
+    _, first = visits_of(found, 4, seed=1)
+    _, again = visits_of(found, 4, seed=1)
+    assert first == again
+    orders = {
+        tuple(str(case) for visit in first if visit.fork == fork for case in visit.cases)
+        for fork in range(4)
+    }
+    assert len(orders) == 4
+
+
+def test_a_chunk_holds_every_backend_of_its_rows_back_to_back(found) -> None:
+    _, visits = visits_of(found, 1, seed=3, seconds=10.0)
+    assert len(visits) > 3
+    for start in range(0, len(visits), 3):
+        chunk = visits[start : start + 3]
+        assert {visit.environment.backend for visit in chunk} == set(DEVICES)
+        assert len({frozenset(case.row for case in visit.cases) for visit in chunk}) == 1
+
+
+def test_the_estimate_grows_with_forks_and_cases(found) -> None:
+    cases = select(found, Request(), DEVICES, 2, "ieee")
+    one = plan.estimate_run(found, cases, dataclasses.replace(SETTINGS, forks=1))
+    five = plan.estimate_run(found, cases, SETTINGS)
+    assert one < five < 6 * one
+    assert plan.estimate_run(found, cases[:3], SETTINGS) < five

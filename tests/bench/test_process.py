@@ -1,0 +1,115 @@
+"""A child process is supervised to its end, whatever end that is."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from xpbench.bench import process
+from xpbench.bench.process import Ending, supervise
+
+HEAD = """
+import json, os, signal, sys, time
+def say(**event):
+    print(json.dumps(event), flush=True)
+say(event="ready")
+say(event="start", id="a")
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path):
+    def run(body: str, timeout: float = 30.0) -> tuple[Ending, list[dict[str, object]]]:
+        (tmp_path / "child.py").write_text(HEAD + body)
+        events: list[dict[str, object]] = []
+        argument = tmp_path / "task.json"
+        variables = {"PYTHONPATH": str(tmp_path), "PYTHONSAFEPATH": ""}
+        ending = supervise("child", argument, variables, tmp_path / "log", timeout, events.append)
+        return ending, events
+
+    return run
+
+
+def test_a_proper_end_has_no_fault(run) -> None:
+    ending, events = run('say(event="end", id="a"); say(event="bye")')
+    assert ending == Ending()
+    assert [event["event"] for event in events] == ["ready", "start", "end", "bye"]
+
+
+@pytest.mark.parametrize("name", ["SIGSEGV", "SIGABRT", "SIGBUS"])
+def test_a_signal_is_named_with_the_case_it_ended(run, name: str) -> None:
+    ending, _ = run(f"os.kill(os.getpid(), signal.{name})")
+    assert (ending.fault, ending.during, ending.killed) == ("crashed", "a", False)
+    assert name in ending.reason
+
+
+def test_a_kill_from_outside_is_told_from_a_crash(run) -> None:
+    ending, _ = run("os.kill(os.getpid(), signal.SIGKILL)")
+    assert ending.fault == "crashed"
+    assert ending.killed
+
+
+def test_an_exit_without_goodbye_is_a_crash_with_its_last_words(run) -> None:
+    ending, _ = run('sys.stderr.write("the disk is full\\n"); os._exit(3)')
+    assert ending.fault == "crashed"
+    assert "code 3" in ending.reason
+    assert "the disk is full" in ending.reason
+
+
+def test_a_case_past_its_deadline_ends_with_its_process(run, tmp_path: Path) -> None:
+    # What it started is ended with it.
+    body = """
+import subprocess
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+open(os.path.dirname(sys.argv[1]) + "/pid", "w").write(str(child.pid))
+time.sleep(600)
+"""
+    ending, _ = run(body, timeout=2.0)
+    assert (ending.fault, ending.during) == ("timeout", "a")
+    assert "--timeout" in ending.reason
+    assert _gone(int((tmp_path / "pid").read_text()))
+
+
+def test_no_child_outlives_an_exception_in_the_parent(tmp_path: Path) -> None:
+    (tmp_path / "child.py").write_text(HEAD + "time.sleep(600)")
+    pids: list[int] = []
+    (tmp_path / "child.py").write_text(HEAD.replace('id="a"', "id=str(os.getpid())") + "time.sleep(600)")
+
+    def interrupt(event: dict[str, object]) -> None:
+        if event["event"] == "start":
+            pids.append(int(str(event["id"])))
+            raise KeyboardInterrupt
+
+    variables = {"PYTHONPATH": str(tmp_path), "PYTHONSAFEPATH": ""}
+    with pytest.raises(KeyboardInterrupt):
+        supervise("child", tmp_path / "task", variables, tmp_path / "log", 30.0, interrupt)
+    assert _gone(pids[0])
+
+
+def test_what_a_library_prints_among_the_events_is_passed_over(run) -> None:
+    ending, events = run('print("Hello from C"); say(event="end", id="a"); say(event="bye")')
+    assert ending == Ending()
+    assert len(events) == 4
+
+
+def test_a_process_that_never_becomes_ready_is_ended(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "END_SECONDS", 1.0)
+    ending, _ = run('say(event="end", id="a"); time.sleep(600)')
+    assert (ending.fault, ending.during) == ("timeout", "")
+
+
+def _gone(pid: int) -> bool:
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        # A zombie of another parent is gone for our purpose.
+        if Path(f"/proc/{pid}/stat").exists() and ") Z " in Path(f"/proc/{pid}/stat").read_text():
+            return True
+        time.sleep(0.05)
+    os.kill(pid, signal.SIGKILL)
+    return False

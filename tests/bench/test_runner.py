@@ -1,0 +1,240 @@
+"""Real workers are killed, hang, run out of memory and raise: each is one labelled record, the rest goes on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from xpbench.bench import api, journal, runner
+from xpbench.bench.measurement import Measurement
+from xpbench.bench.plan import Request
+
+NUMPY = Request(backends=("numpy",), sizes=("small",))
+
+
+def measure(folder: Path, files: list[Path], request: Request = NUMPY, **options) -> list[Measurement]:
+    arguments = [str(file) for file in files]
+    prepared = api.prepare(arguments, request, **({"forks": 2, "seconds": 0.01} | options))
+    begun = api.begin(prepared, folder)
+    runner.execute(begun, prepared.registry, prepared.runnable, prepared.settings, runner.Silent())
+    return list(journal.read(folder).measurements)
+
+
+def statuses(measurements: list[Measurement]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for measurement in measurements:
+        found.setdefault(measurement.case.kernel, []).append(measurement.status)
+    return found
+
+
+def test_a_healthy_case_has_samples_a_first_call_and_what_was_in_force(write_kernel, tmp_path) -> None:
+    first, second = measure(tmp_path / "run", [write_kernel("healthy")])
+    assert (first.fork, second.fork) == (0, 1)
+    for measurement in (first, second):
+        assert measurement.status == "ok"
+        assert len(measurement.samples) >= 3
+        assert all(sample > 0 for sample in measurement.samples)
+        assert measurement.first_call_s > 0
+        assert measurement.transfer_s > 0
+        assert measurement.in_force
+        assert measurement.errors
+    assert (first.cold, second.cold) == (True, False)
+
+
+SAFE = "pass"
+FAULTS = {
+    "segmentation": ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "crashed", "SIGSEGV"),
+    "aborts": ("import os; os.abort()", "crashed", "SIGABRT"),
+    "exits": ("import os; os._exit(7)", "crashed", "code 7"),
+    "killed": ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "crashed", "SIGKILL"),
+    "hangs": ("import time; time.sleep(600)", "timeout", "--timeout"),
+    "raises": ("raise ValueError('no such thing')", "failed", "ValueError: no such thing"),
+    "lacks": (
+        "import xpbench; raise xpbench.Unsupported('no such verb')",
+        "unsupported",
+        "no such verb",
+    ),
+    "starves": ("raise MemoryError('Unable to allocate 1 PiB')", "oom", "1 PiB"),
+    "leaves": ("raise SystemExit(3)", "crashed", ""),
+    "wrong": ("x = 2 * x", "wrong", "limit"),
+    "shapes": ("x = x[1:]", "wrong", "shape"),
+    "poisons": ("x = x * float('nan')", "wrong", "finite"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_one_labelled_record_and_the_others_go_on(name: str, write_kernel, tmp_path) -> None:
+    body, status, reason = FAULTS[name]
+    files = [write_kernel("first"), write_kernel(name, body), write_kernel("last")]
+    found = measure(tmp_path / "run", files, timeout=3.0)
+    # A case that ended with a word is not tried again in the second fork.
+    assert statuses(found) == {"first": ["ok", "ok"], name: [status], "last": ["ok", "ok"]}
+    (fault,) = [m for m in found if m.case.kernel == name]
+    assert reason in fault.reason
+    assert fault.samples == ()
+
+
+def test_a_kernel_that_cannot_make_its_inputs_is_labelled(tmp_path, write_kernel) -> None:
+    path = write_kernel("starved")
+    path.write_text(path.read_text().replace("rng.standard_normal(n)", "rng.no_such_draw(n)"))
+    found = measure(tmp_path / "run", [path, write_kernel("last")])
+    assert statuses(found) == {"starved": ["failed"], "last": ["ok", "ok"]}
+    assert (
+        "inputs or oracle raised AttributeError"
+        in found[[m.status for m in found].index("failed")].reason
+    )
+
+
+def test_an_oracle_that_takes_its_process_with_it_costs_only_its_own_cases(
+    tmp_path, write_kernel
+) -> None:
+    path = write_kernel("deadly")
+    path.write_text(path.read_text().replace("lambda x: 2 * x", "lambda x: __import__('os').abort()"))
+    found = measure(tmp_path / "run", [path, write_kernel("last")])
+    assert statuses(found) == {"deadly": ["failed"], "last": ["ok", "ok"]}
+
+
+SLOW_FIRST_CALL = """
+import time
+import numpy
+from xpbench import Backend, Vocabulary
+
+class Slow(Backend):
+    "NumPy whose first call compiles for 300 ms."
+    name = "slow"
+    library = "numpy"
+
+    def load(self, setting):
+        import array_api_compat.numpy
+        self.xp = Vocabulary(array_api_compat.numpy)
+
+    def compile(self, function):
+        compiled = False
+        def call(*arrays):
+            nonlocal compiled
+            if not compiled:
+                time.sleep(0.3)
+                compiled = True
+            return function(*arrays)
+        return call
+"""
+
+
+def test_a_slow_first_call_never_reaches_the_steady_state(write_kernel, tmp_path) -> None:
+    backend = tmp_path / "slow_backend.py"
+    backend.write_text(SLOW_FIRST_CALL)
+    request = Request(backends=(str(backend),), sizes=("small",))
+    found = measure(tmp_path / "run", [write_kernel("compiled")], request)
+    for measurement in found:
+        assert measurement.first_call_s >= 0.3
+        # Were one call in the planted 300 ms, every round that held it would show it.
+        assert max(measurement.samples) * measurement.iterations < 0.3
+
+
+def start(folder: Path, *arguments: str | Path) -> "subprocess.Popen[str]":
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
+    command = [sys.executable, "-m", "xpbench", "run", *map(str, arguments)]
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def wait_for_records(folder: Path, count: int) -> list[str]:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        path = folder / "journal.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        if len(lines) >= count:
+            return lines
+        time.sleep(0.02)
+    raise AssertionError(f"{count} records did not come in a minute")
+
+
+def workers_of(pid: int) -> list[int]:
+    children = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)
+    return [int(line) for line in children.stdout.split()]
+
+
+def test_a_worker_killed_from_outside_loses_no_finished_case_and_the_run_goes_on(
+    write_kernel, tmp_path
+) -> None:
+    files = [write_kernel(f"k{index}") for index in range(4)]
+    folder = tmp_path / "run"
+    options = ["--backend", "numpy", "--forks", "2", "--time", "0.5", "--out", folder]
+    parent = start(tmp_path, *files, *options)
+    before = wait_for_records(folder, 2)
+    for worker in workers_of(parent.pid):
+        os.kill(worker, signal.SIGKILL)
+    _, errors = parent.communicate(timeout=120)
+    assert parent.returncode == 0, errors
+    lines = (folder / "journal.jsonl").read_text().splitlines()
+    assert lines[: len(before)] == before
+    keys = Counter((record["id"], record["fork"]) for record in map(json.loads, lines))
+    assert len(keys) == 4 * 2 * 2
+    assert set(keys.values()) == {1}
+    assert {json.loads(line)["status"] for line in lines} == {"ok"}
+
+
+def test_an_interrupted_run_can_be_shown_and_resumed_without_measuring_twice(
+    write_kernel, tmp_path, xpbench
+) -> None:
+    files = [write_kernel(f"k{index}") for index in range(3)]
+    folder = tmp_path / "run"
+    options = ["--backend", "numpy", "--forks", "4", "--time", "0.3", "--out", folder]
+    parent = start(tmp_path, *files, *options)
+    wait_for_records(folder, 3)
+    workers = workers_of(parent.pid)
+    parent.send_signal(signal.SIGINT)
+    output, errors = parent.communicate(timeout=60)
+    assert parent.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert f"xpbench run --resume {folder}" in errors
+    assert "k0" in output
+    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+
+    before = (folder / "journal.jsonl").read_text().splitlines()
+    assert 3 <= len(before) < 24
+    shown = xpbench("table", folder)
+    assert shown.returncode == 0, shown.stderr
+    resumed = xpbench("run", "--resume", folder)
+    assert resumed.returncode == 0, resumed.stderr
+    lines = (folder / "journal.jsonl").read_text().splitlines()
+    assert lines[: len(before)] == before
+    keys = Counter((record["id"], record["fork"]) for record in map(json.loads, lines))
+    assert len(keys) == 3 * 2 * 4
+    assert set(keys.values()) == {1}
+
+
+def test_a_run_is_not_resumed_with_other_versions(write_kernel, tmp_path, xpbench) -> None:
+    folder = tmp_path / "run"
+    measure(folder, [write_kernel("versioned")], forks=1)
+    header = json.loads((folder / "run.json").read_text())
+    header["versions"]["numpy"]["numpy"] = "1.0"
+    (folder / "run.json").write_text(json.dumps(header))
+    refused = xpbench("run", "--resume", folder)
+    assert refused.returncode == 2
+    assert "numpy 1.0" in refused.stderr
+
+
+def test_a_users_pytest_settings_do_not_reach_the_workers(
+    write_kernel, tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTEST_ADDOPTS", "--no-such-option")
+    monkeypatch.setenv("PYTHONWARNINGS", "error")
+    (tmp_path / "conftest.py").write_text("raise SystemExit(9)\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n")
+    monkeypatch.chdir(tmp_path)
+    found = measure(tmp_path / "run", [write_kernel("shielded")], forks=1)
+    assert [m.status for m in found] == ["ok"]
+
+
+def test_what_a_kernel_prints_does_not_disturb_the_run(write_kernel, tmp_path) -> None:
+    body = "import os; print('{\"event\": \"bye\"}'); os.write(1, b'noise\\n' * 1000)"
+    found = measure(tmp_path / "run", [write_kernel("noisy", body)], forks=1)
+    assert [m.status for m in found] == ["ok"]

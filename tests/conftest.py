@@ -1,0 +1,69 @@
+"""What many tests share: small kernels in real files, and runs of the real command."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+KERNEL = '''
+"""A kernel in a user's own file."""
+
+import numpy as np
+
+from xpbench import Kernel
+
+
+def {name}(xp, x):
+    """Twice x.
+
+    y = 2 x;  x (n,) -> y (n,);  n flops
+    """
+    {body}
+    return 2 * x
+
+
+Kernel(
+    compute={name},
+    inputs=lambda rng, n: (rng.standard_normal(n),),
+    reference=lambda x: 2 * x,
+    sizes={{"small": {{"n": 8}}, "medium": {{"n": 64}}}},
+    flops=lambda n: n,
+)
+'''
+
+WriteKernel = Callable[..., Path]
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def write_kernel(tmp_path: Path) -> WriteKernel:
+    """Writes a file with the kernel ``name``, whose function runs ``body`` first."""
+
+    def write(name: str = "double", body: str = "pass") -> Path:
+        path = tmp_path / f"{name}_file.py"
+        path.write_text(KERNEL.format(name=name, body=body))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def xpbench(tmp_path: Path) -> Command:
+    """Runs the command in an empty folder of its own, as a user would."""
+
+    def command(*arguments: str | Path, timeout: float = 240) -> "subprocess.CompletedProcess[str]":
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
+        return subprocess.run(
+            [sys.executable, "-m", "xpbench", *map(str, arguments)],
+            cwd=tmp_path,
+            env=environment | {"COLUMNS": "80"},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    return command

@@ -1,0 +1,110 @@
+"""What the tests of kernels share: a kernel's data at a size, its run on a backend, its judgement."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+from xpbench import Kernel, Setting
+from xpbench.bench import agreement, data, registry
+from xpbench.bench.agreement import Agreement
+from xpbench.bench.case import Case
+from xpbench.bench.clock import as_sequence
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A kernel's inputs and oracle at one size, as a run would make them."""
+
+    kernel: Kernel
+    size: dict[str, int]
+    dtype: str
+    data: data.Data
+
+    @property
+    def static(self) -> dict[str, int]:
+        return self.kernel.static_of(self.size)
+
+    @property
+    def inputs(self) -> list[np.ndarray]:
+        """Copies of the inputs that nobody may write to."""
+        copies = [array.copy() for array in self.data.inputs]
+        for array in copies:
+            array.flags.writeable = False
+        return copies
+
+    def compute(
+        self, xp: Any, inputs: Sequence[Any] | None = None, compute: Callable[..., Any] | None = None
+    ) -> list[np.ndarray]:
+        """The outputs on NumPy, of ``compute`` instead of the kernel's own if it is given."""
+        run = compute or self.kernel.compute
+        outputs = as_sequence(run(xp, *(self.inputs if inputs is None else inputs), **self.static))
+        return [np.array(np.asarray(output), subok=False) for output in outputs]
+
+    def on(self, name: str) -> list[np.ndarray]:
+        """The outputs on the backend ``name``, compiled as that backend times them."""
+        backend = loaded(name, self.dtype)
+        compute = backend.compile(
+            lambda *arrays: self.kernel.compute(backend.xp, *arrays, **self.static)
+        )
+        outputs = as_sequence(compute(*map(backend.put, self.inputs)))
+        return [backend.fetch(output) for output in outputs]
+
+    def judge(self, outputs: Sequence[np.ndarray], *, oracle: bool = True) -> Agreement:
+        reference = self.data.reference if oracle else None
+        inputs = self.data.exact_inputs
+        return agreement.judge(self.kernel, outputs, reference, inputs, self.static, self.dtype)
+
+
+Draw = Callable[..., Trial]
+
+
+def loaded(name: str, dtype: str) -> Any:
+    backend = found().backend(name)
+    reason = backend.unusable()
+    if reason is not None:
+        pytest.skip(reason)
+    backend.load(Setting(threads=1, wide=dtype == "float64"))
+    return backend
+
+
+@cache
+def found() -> registry.Registry:
+    return registry.find()
+
+
+@cache
+def drawn(kernel: str, dtype: str, seed: int, size: tuple[tuple[str, int], ...]) -> Trial:
+    chosen = found().kernel(kernel)
+    case = Case(kernel, size, "", "numpy", "cpu", dtype, 1)
+    return Trial(chosen, dict(size), dtype, data.draw(chosen, case, seed))
+
+
+@pytest.fixture(scope="session")
+def draw() -> Draw:
+    """``draw(kernel, dtype="float32", seed=0, **size)``; the size may also be a preset's name."""
+
+    def make(kernel: str, dtype: str = "float32", seed: int = 0, preset: str = "", **size: int) -> Trial:
+        entries = found().kernel(kernel).sizes[preset] if preset else size
+        return drawn(kernel, dtype, seed, tuple(entries.items()))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def xp() -> Any:
+    return loaded("numpy", "float32").xp
+
+
+@pytest.fixture(autouse=True)
+def width_of_jax() -> Iterator[None]:
+    """Puts JAX's x64 switch, which holds for the process, back to where it stood."""
+    import sys
+
+    before = sys.modules["jax"].config.jax_enable_x64 if "jax" in sys.modules else None
+    yield
+    if before is not None:
+        sys.modules["jax"].config.update("jax_enable_x64", before)
