@@ -1,6 +1,7 @@
 """PyTorch, eager, on the CPU, an NVIDIA or AMD card or an Apple one."""
 
 import functools
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -28,7 +29,8 @@ class TorchVocabulary(Vocabulary):
             gammaincc=torch.special.gammaincc,
             lgamma=torch.special.gammaln,
             log_ndtr=torch.special.log_ndtr,
-            ndtr=torch.special.ndtr,
+            # torch.special.ndtr is (1 + erf) / 2, which has lost its digits at x = -5 in float32.
+            ndtr=lambda x: torch.special.erfc(x * -math.sqrt(0.5)) / 2,
             xlogy=torch.special.xlogy,
         )
         super().__init__(namespace, special=special, random=TorchDraws(torch, device))

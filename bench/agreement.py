@@ -162,7 +162,7 @@ def epsilon(outputs: Sequence[np.ndarray]) -> float:
 
 
 def largest_ratio(error: Any, scale: Any) -> float:
-    """The largest ``|error| / scale`` over all entries, where 0 / 0 is 0 and anything else / 0 infinite."""
+    """The largest ``|error| / scale`` over all entries; no error over no scale is 0."""
     error, scale = np.broadcast_arrays(np.abs(error), scale)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.where(error == 0, 0.0, error / scale)

@@ -177,9 +177,10 @@ def resume(folder: Path) -> Plan:
     XpbenchError
         If the folder holds no run, or a library has changed since it began.
     """
-    header = journal.read(folder).header
+    stored = journal.read(folder)
+    header = stored.header
     found = registry.find([Path(file) for file in header["files"]])
-    cases = tuple(Case.from_json(case) for case in header["cases"])
+    cases = stored.cases
     for case in cases:
         found.kernel(case.kernel)
     for name, then in header["versions"].items():
@@ -210,7 +211,7 @@ def finished(folder: Path) -> "Results":
     results = load(folder)
     statuses = set(results.cases["status"])
     if not statuses & {"ok", "wrong"}:
-        reasons = [reason for reason in results.cases["reason"].unique() if reason]
+        reasons = results.cases["reason"].dropna().unique().tolist()
         raise NothingMeasured(f"nothing could be measured: {'; '.join(reasons[:3]) or 'no case ran'}")
     return results
 

@@ -163,6 +163,7 @@ def verify(
         kernels or [],
         _request(chapter, everything, backend, device, dtype or ["float32", "float64"], size, "default"),
         every_backend=True,
+        forks=1,
         seconds=0.0,
         threads=threads,
         precision=precision,
@@ -174,7 +175,8 @@ def verify(
     if as_json:
         print(json.dumps(as_records(found), indent=2))
     else:
-        _console().print(as_table(found))
+        console = _console()
+        console.print(as_table(found, console.width))
     for sentence in found.disagreements:
         print(f"disagrees: {sentence}", file=sys.stderr)
     if found.disagreements:
@@ -203,7 +205,7 @@ def table(
     """Print the tables of stored runs, of one machine or several."""
     from xpbench.bench.report.pytest_benchmark import export
     from xpbench.bench.report.summary import summarise
-    from xpbench.bench.report.table import FORMATS, METRICS, render
+    from xpbench.bench.report.table import FORMATS, METRICS, plain, render
 
     from xpbench.bench import journal
 
@@ -222,6 +224,8 @@ def table(
         _write(as_svg(frame, metric=metric), out)
     elif form == "rich" and out is None:
         _print_tables(frame, metric)
+    elif form == "rich":
+        _write(plain(frame, metric=metric), out)
     else:
         _write(render(frame, form, metric=metric), out)
 

@@ -11,6 +11,7 @@ import numpy as np
 from xpbench.bench import agreement, data, journal, runner
 from xpbench.bench.api import Plan, begin
 from xpbench.bench.case import Case
+from xpbench.bench.exceptions import NothingMeasured
 from xpbench.bench.kernel import Kernel
 from xpbench.bench.measurement import Measurement
 
@@ -45,13 +46,16 @@ class Verification:
 
     @property
     def judged(self) -> int:
+        """How many results were held against the oracle, or the measure that needs none."""
         return sum(m.status in ("ok", "wrong") for m in self.measurements)
 
 
 def verify(prepared: Plan, observer: runner.Observer) -> Verification:
-    """Judges every case once, then every pair of backends on the same row."""
-    settings = replace(prepared.settings, forks=1, seconds=0.0)
-    prepared = replace(prepared, settings=settings)
+    """Judges every case in every fork, then every pair of backends on the same row.
+
+    ``prepared`` times nothing: its settings have no seconds, and as a rule one fork.
+    """
+    settings = prepared.settings
     differences: list[Difference] = []
 
     def examine(data_folder: Path, outputs: Path) -> None:
@@ -64,6 +68,11 @@ def verify(prepared: Plan, observer: runner.Observer) -> Verification:
         folder = begin(prepared, Path(scratch) / "run")
         runner.execute(folder, prepared.registry, prepared.runnable, settings, observer, examine)
         measurements = journal.read(folder).measurements
+    if not any(m.status in ("ok", "wrong") for m in measurements):
+        reasons = dict.fromkeys(m.reason for m in measurements)
+        raise NothingMeasured(
+            f"nothing could be judged: {'; '.join(list(reasons)[:3]) or 'no case ran'}"
+        )
     order = {str(case): index for index, case in enumerate(prepared.cases)}
     return Verification(
         tuple(sorted(measurements, key=lambda m: order[str(m.case)])),

@@ -74,8 +74,8 @@ def errors(
     ``orthogonality``: the largest entry of |W W' - 1|. Limit b.
     ``residual``: the largest ||X't_i - (n-1) v_i w_i|| / s_1^2, which tells components of one subspace
     apart. Limit 3 b: twice for the variances, once for the vectors.
-    ``scores``: the largest |T - X W'| / (|X| |W'|), less the mean of its column. Limit sqrt(d) + 1:
-    the sums of d products and the rounding of X (Higham & Mary, SIAM J. Sci. Comput. 41, 2019).
+    ``scores``: the largest |T - X W'| / (|X| |W'|), less the mean of its column. Limit sqrt(d) + 2:
+    the sums of d products (Higham & Mary, SIAM J. Sci. Comput. 41, 2019), and the rounding of X.
     ``centre``: the largest such mean, over (mean |x|) |W'|. Limit sqrt(n) + sqrt(d): the error of a
     mean of n numbers, which moves all scores alike and to first order nothing else, and theirs.
 
@@ -100,7 +100,7 @@ def errors(
         "variances": (largest_ratio(v - v64, v64[0]) / eps, 2 * b),
         "orthogonality": (orthogonality(w.T) / eps, b),
         "residual": (largest_ratio(residual, s[0] ** 2) / eps, 3 * b),
-        "scores": (largest_ratio(difference - shift, np.abs(x) @ np.abs(w.T)) / eps, math.sqrt(d) + 1),
+        "scores": (largest_ratio(difference - shift, np.abs(x) @ np.abs(w.T)) / eps, math.sqrt(d) + 2),
         "centre": (largest_ratio(shift, mean @ np.abs(w.T)) / eps, math.sqrt(n) + math.sqrt(d)),
     }
 

@@ -1,15 +1,24 @@
 """Who agrees with the oracle, and who with whom: the table of ``xpbench verify``."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Group
-from rich.table import Table
-from rich.text import Text
 
-from xpbench.bench import agreement
+from xpbench.bench.agreement import worst_of
 from xpbench.bench.case import Case
 from xpbench.bench.measurement import Measurement
+from xpbench.bench.report.layout import Cell, Line, fitting, grouped, heading_of
+from xpbench.bench.report.records import visible
+from xpbench.bench.report.sheet import Part, Sheet
+from xpbench.bench.report.terminal import as_rich
 from xpbench.bench.verification import Difference, Verification
+
+APART = "apart"
+LEGEND = (
+    "a cell: the error nearest its limit, as a share of that limit",
+    f"{APART}: the largest difference between two backends, as a share of twice the limit",
+)
 
 
 def as_records(found: Verification) -> list[dict[str, Any]]:
@@ -17,13 +26,9 @@ def as_records(found: Verification) -> list[dict[str, Any]]:
     return [
         {
             "id": str(m.case),
-            "kernel": m.case.kernel,
-            "size": m.case.size_text,
-            "backend": m.case.backend,
-            "device": m.case.device,
-            "dtype": m.case.dtype,
+            **_place(m.case),
             "status": m.status,
-            "reason": m.reason,
+            "reason": m.reason or None,
             "errors": {name: {"value": pair[0], "limit": pair[1]} for name, pair in m.errors.items()},
             "error_unit": found.units[m.case.kernel],
             "agrees": {"ok": True, "wrong": False}.get(m.status),
@@ -32,69 +37,73 @@ def as_records(found: Verification) -> list[dict[str, Any]]:
     ]
 
 
-def as_table(found: Verification) -> Group:
-    """A row per kernel, size and dtype, a column per backend; a cell is the error nearest its limit."""
-    backends = list(dict.fromkeys(_column(m) for m in found.measurements))
-    rows: dict[tuple[str, str, str], dict[str, Measurement]] = {}
-    for m in found.measurements:
-        rows.setdefault(_row(m.case), {})[_column(m)] = m
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("kernel")
-    for name in [*backends, "apart"]:
-        table.add_column(name, justify="right")
-    for key, cells in rows.items():
-        kernel, size, dtype = key
-        apart = [d for d in found.differences if _row(d.first) == key]
-        table.add_row(
-            Text(f"{kernel} {size} {'f' + dtype.removeprefix('float')}"),
-            *[_cell(cells[name]) if name in cells else Text("") for name in backends],
-            _apart(apart),
-        )
-    return Group(table, Text(), *_notes(found))
+def as_table(found: Verification, width: int) -> Group:
+    """A row per kernel and size, a column per backend, and one for the backends among each other."""
+    cells = [{**_place(m.case), "cell": _judged(m)} for m in found.measurements]
+    for differences in grouped_by_row(found.differences):
+        place = _place(differences[0].first) | {"backend": APART, "device": "cpu"}
+        cells.append({**place, "cell": _apart(differences)})
+    grids = [
+        grid
+        for dtype, group in grouped(cells, lambda cell: cell["dtype"]).items()
+        for grid in fitting(f"{dtype} · agreement", group, lambda cell: cell["cell"], width)
+    ]
+    return as_rich(Sheet(_verdict(found), (Part(tuple(grids), LEGEND, tuple(_notes(found))),)))
 
 
-def _row(case: Case) -> tuple[str, str, str]:
-    return (case.kernel, case.size_text, case.dtype)
+def grouped_by_row(differences: Iterable[Difference]) -> list[list[Difference]]:
+    rows: dict[tuple[Any, ...], list[Difference]] = {}
+    for difference in differences:
+        rows.setdefault(difference.first.row, []).append(difference)
+    return list(rows.values())
 
 
-def _column(m: Measurement) -> str:
-    return m.case.backend if m.case.device == "cpu" else f"{m.case.backend}@{m.case.device}"
+def _place(case: Case) -> dict[str, Any]:
+    return {
+        "run": None,
+        "kernel": case.kernel,
+        "size": case.size_text,
+        "backend": case.backend,
+        "device": case.device,
+        "dtype": case.dtype,
+        "threads": case.threads,
+        "precision": case.precision,
+    }
 
 
-def _cell(m: Measurement) -> Text:
+def _judged(m: Measurement) -> Cell:
     if m.status == "wrong":
-        return Text("WRONG", style="bold red")
+        return (Line("WRONG", "alarm"),)
     if m.status != "ok":
-        return Text(m.status, style="dim")
-    value, limit = m.errors[agreement.worst_of(m.errors)]
-    return Text(share(value, limit))
+        return (Line(m.status.replace("_", " "), "quiet"),)
+    return (Line(_share(*m.errors[worst_of(m.errors)])),)
 
 
-def _apart(differences: list[Difference]) -> Text:
-    if not differences:
-        return Text("")
-    if not all(d.agrees for d in differences):
-        return Text("APART", style="bold red")
-    return Text(max(share(d.value, d.limit) for d in differences))
+def _apart(differences: list[Difference]) -> Cell:
+    if not all(difference.agrees for difference in differences):
+        return (Line("APART", "alarm"),)
+    worst = max(differences, key=lambda d: d.value / d.limit if d.limit else 0.0)
+    return (Line(_share(worst.value, worst.limit), "quiet"),)
 
 
-def share(value: float, limit: float) -> str:
-    """An error as the share of its limit that it takes."""
+def _share(value: float, limit: float) -> str:
     part = value / limit if limit else 0.0
-    return f"{part:.2f}" if part >= 0.005 else "<.01"
+    return f"{part:.2f}" if part >= 0.005 else "<.01" if part else "0"
 
 
-def _notes(found: Verification) -> list[Text]:
-    reasons = dict.fromkeys(
-        f"{m.status}: {_column(m)}: {m.reason}"
-        for m in found.measurements
-        if m.status not in ("ok", "wrong")
-    )
+def _verdict(found: Verification) -> str:
     wrong = len(found.disagreements)
     judged = f"{found.judged} results judged"
-    verdict = f"{judged}: {wrong} disagreements, listed below." if wrong else f"{judged}, all agree."
-    legend = (
-        "A cell is the error nearest its limit, as a share of that limit; 'apart' is the largest "
-        "difference between two backends, against twice the limit."
-    )
-    return [Text(legend, style="dim"), *(Text(reason, style="dim") for reason in reasons), Text(verdict)]
+    if not wrong:
+        return f"{judged}, all agree"
+    return f"{judged}: {wrong} {'disagreement' if wrong == 1 else 'disagreements'}"
+
+
+def _notes(found: Verification) -> Iterable[str]:
+    told: dict[str, list[str]] = {}
+    for m in found.measurements:
+        if m.status not in ("ok", "wrong"):
+            where = heading_of({"backend": m.case.backend, "device": m.case.device})
+            told.setdefault(f"{where} {m.status}: {visible(m.reason)}", []).append(str(m.case))
+    for reason, cases in told.items():
+        yield f"{reason} ({len(cases)} {'case' if len(cases) == 1 else 'cases'})"

@@ -15,6 +15,9 @@ GAP = 2
 NARROWEST_LABEL = 16
 """The first column may be folded down to this width before the table changes its layout."""
 
+LONGEST_HEADING = 9
+"""A longer heading of a column is broken into lines where the columns do not fit otherwise."""
+
 
 @dataclass(frozen=True)
 class Line:
@@ -39,7 +42,7 @@ class Grid:
     def widths(self) -> tuple[int, ...]:
         columns = zip(*self.rows, strict=True)
         return tuple(
-            max(len(head), *(len(line.text) for cell in column for line in cell), 0)
+            max(0, *map(len, head.split("\n")), *(len(line.text) for cell in column for line in cell))
             for head, column in zip(self.head, columns, strict=True)
         )
 
@@ -47,13 +50,13 @@ class Grid:
 def fitting(
     caption: str, group: Sequence[Record], cell: Callable[[Record], Cell], width: int | None
 ) -> list[Grid]:
-    """The grids of a group in the first layout that fits: one, one a kind of device, a line a case."""
+    """The grids of a group in the first layout that fits: one grid, one a kind of device, a line a case."""
     if not group:
         return []
     kinds = grouped(group, lambda record: record["device"].split(":")[0])
     whole = _matrix(caption, group, cell)
     divided = [_matrix(f"{caption} · {kind}", part, cell) for kind, part in kinds.items()]
-    for grids in ([whole], divided):
+    for grids in ([whole], [_broken(whole)], divided, [_broken(grid) for grid in divided]):
         folded = [_folded(grid, width) for grid in grids]
         if all(grid is not None for grid in folded):
             return [grid for grid in folded if grid is not None]
@@ -73,6 +76,12 @@ def _matrix(caption: str, group: Sequence[Record], cell: Callable[[Record], Cell
     return Grid(caption, ("", *columns), tuple(rows))
 
 
+def _broken(grid: Grid) -> Grid:
+    """``grid`` with its long heads in lines, broken before each hyphen."""
+    heads = (head.replace("-", "\n-") if len(head) > LONGEST_HEADING else head for head in grid.head)
+    return replace(grid, head=tuple(heads))
+
+
 def _cell_of(part: Sequence[Record], column: str, cell: Callable[[Record], Cell]) -> Cell:
     return next((cell(record) for record in part if heading_of(record) == column), ())
 
@@ -82,7 +91,7 @@ def _folded(grid: Grid, width: int | None) -> Grid | None:
     if width is None:
         return grid
     room = width - sum(grid.widths[1:]) - GAP * (len(grid.head) - 1)
-    if room < grid.widths[0]:
+    if room < min(NARROWEST_LABEL, grid.widths[0]):
         return None
     return replace(
         grid,

@@ -166,8 +166,11 @@ def _latency(record: Record) -> str | None:
     time, low, high = record["time_s"], record["time_low_s"], record["time_high_s"]
     if time is None:
         return None
-    reach = f" ±{percent(max(high - time, time - low) / time)}" if low is not None else ""
-    return duration(time) + reach
+    if low is None:
+        return duration(time)
+    reach = max(high - time, time - low) / time
+    # Beyond the whole, a sign of less and more would say that the time may be negative.
+    return f"{duration(time)} ±{percent(reach) if reach <= 1 else '>100%'}"
 
 
 def _error(record: Record) -> str | None:
@@ -217,6 +220,12 @@ def _estimated(record: Record) -> bool:
     )
 
 
+def _undecided(row: Sequence[Record]) -> bool:
+    """Whether several were timed in a row, and none may be called the fastest."""
+    timed = [record for record in row if record["time_s"] is not None]
+    return len(timed) > 1 and all(record["fastest"] is None for record in timed)
+
+
 def _marks(record: Record) -> Iterable[str]:
     if _widened(record):
         yield WIDENED
@@ -254,6 +263,8 @@ def _legend(records: Sequence[Record], metric: str) -> Iterable[str]:
     if any(record["leads"] for record in ran):
         across = ", over all devices" if len({record["device"] for record in records}) > 1 else ""
         yield f"{LEADS} cannot be told from the fastest of its row{across}"
+    if any(_undecided(row) for row in grouped(ran, row_of).values()):
+        yield f"no {LEADS} in a row: too few forks to rank so many"
     levels = {(r["forks"], r["time_level"]) for r in ran if r["time_level"] is not None}
     for forks, level in sorted(levels):
         yield f"± {percent(level)} interval of the median of {forks} forks"

@@ -1,8 +1,10 @@
 """Which table is asked for: a summary in any of the formats."""
 
+import io
 from typing import Any
 
 import pandas as pd
+from rich.console import Console
 
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.report.latex import as_latex
@@ -11,7 +13,7 @@ from xpbench.bench.report.records import as_csv, as_json, as_parquet, records
 from xpbench.bench.report.sheet import METRICS, sheet
 from xpbench.bench.report.terminal import as_rich
 
-__all__ = ["FORMATS", "METRICS", "render"]
+__all__ = ["FORMATS", "METRICS", "plain", "render"]
 
 _DATA = {"csv": as_csv, "json": as_json, "parquet": as_parquet}
 _COMPARISONS = {"rich": as_rich, "md": as_markdown, "latex": as_latex}
@@ -38,3 +40,11 @@ def render(frame: pd.DataFrame, fmt: str, *, metric: str = "latency", width: int
     if fmt in _DATA:
         return _DATA[fmt](frame)
     return _COMPARISONS[fmt](sheet(records(frame), metric, width if fmt == "rich" else None))
+
+
+def plain(frame: pd.DataFrame, *, metric: str = "latency", width: int = 80) -> str:
+    """The ``rich`` comparison as text without colours, e.g. for a file."""
+    file = io.StringIO()
+    console = Console(file=file, width=width, color_system=None, legacy_windows=False)
+    console.print(render(frame, "rich", metric=metric, width=width))
+    return "".join(f"{line.rstrip()}\n" for line in file.getvalue().splitlines())

@@ -33,7 +33,7 @@ FOURTH_MOMENT = {
     "poisson": 3.5 * (1 + 3 * 3.5),
     "binomial": 20 * 0.3 * 0.7 * (1 + (3 * 20 - 6) * 0.3 * 0.7),
 }
-"""Central fourth moments: Johnson, Kotz and Kemp, "Univariate Discrete Distributions", 1992, and DLMF."""
+"""About the mean: Johnson, Kotz and Kemp, "Univariate Discrete Distributions", 1992, for the counts."""
 
 
 @pytest.fixture(params=DISTRIBUTIONS)

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 
-@pytest.mark.parametrize("axis", [0, 1, -1])
 @pytest.mark.parametrize("shape", [(4,), (2, 3), (0,)])
-def test_gather_puts_the_shape_of_the_indices_in_place_of_the_axis(loaded, axis, shape):
+def test_gather_puts_the_shape_of_the_indices_in_place_of_the_axis(loaded, shape):
     x = np.arange(24.0).reshape(2, 3, 4)
-    indices = np.arange(np.prod(shape)).reshape(shape) % x.shape[axis]
-    found = loaded(lambda xp, x, i: xp.gather(x, i, axis=axis), x, indices)
-    np.testing.assert_array_equal(found, np.take(x, indices, axis=axis))
+    indices = np.arange(np.prod(shape)).reshape(shape) % 2
+    axes = (0, 1, -1)
+    found = loaded(lambda xp, x, i: tuple(xp.gather(x, i, axis=axis) for axis in axes), x, indices)
+    for entries, axis in zip(found, axes, strict=True):
+        np.testing.assert_array_equal(entries, np.take(x, indices, axis=axis))
 
 
 @pytest.mark.parametrize("dtype", ["int32", "int64"])

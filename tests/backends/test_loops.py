@@ -35,7 +35,7 @@ def test_fori_loop_computes_powers_of_its_counter_in_the_dtype_of_the_case(loade
         return xp.fori_loop(50, lambda i, total: total + m / (1 - 0.9 ** (i + 1)), xp.zeros_like(m))
 
     expected = sum(1 / (1 - 0.9**i) for i in range(1, 51))
-    # 50 additions, and a power whose relative error n eps the difference 1 - 0.9**i >= 0.1 magnifies by 9.
+    # 50 additions, and a power good to eps, which the difference 1 - 0.9**i >= 0.1 magnifies by 9.
     np.testing.assert_allclose(loaded(bias_correction, [1.0]), [expected], rtol=(50 + 9) * loaded.eps)
 
 

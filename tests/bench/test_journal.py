@@ -221,6 +221,20 @@ def test_a_full_disk_is_an_error_that_says_so(runs: Any) -> None:
         journal.append(path, runs.forks(runs.case())[0])
 
 
+def test_a_line_that_the_disk_takes_in_part_is_an_error_and_harms_no_other(
+    runs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = runs.forks(runs.case(), count=3)
+    path = runs.store([first]).path
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, line: write(descriptor, line[:40]))
+    with pytest.raises(XpbenchError, match=r"the disk took 40 of \d+ bytes"):
+        journal.append(path, second)
+    monkeypatch.undo()
+    journal.append(path, third)
+    assert journal.read(path).measurements == (first, third)
+
+
 WRITER = """
 import sys
 from pathlib import Path

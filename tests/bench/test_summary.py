@@ -195,6 +195,14 @@ def test_a_wrong_baseline_judges_nobody(runs: Any) -> None:
     assert row["fastest"] is True
 
 
+def test_what_is_wrong_for_another_reason_than_its_errors_does_not_agree(runs: Any) -> None:
+    wrong = runs.forks(runs.case(), count=1, status="wrong", reason="shape (2,), expected (3,)")
+    row = rows(runs.store(wrong))["numpy@cpu"]
+    assert (row["error"], row["error_limit"], row["agrees"]) == (0.125, 1.0, False)
+    row = rows(runs.store([replace(wrong[0], errors={})]))["numpy@cpu"]
+    assert (row["error"], row["agrees"]) == (None, False)
+
+
 @pytest.mark.parametrize(
     ("pairs", "name", "error", "agrees"),
     [
@@ -278,7 +286,7 @@ def test_a_backend_that_computes_in_another_dtype_is_compared_and_never_wins(run
 def test_the_baseline_is_a_backend_or_a_backend_on_a_device(
     runs: Any, baseline: str | None, place: str
 ) -> None:
-    places = ["torch@cuda:0", "numpy@cpu", "torch@cpu", "cupy@cuda"]
+    places = ["torch@cuda:0", "numpy@asic", "numpy@cpu", "torch@cpu", "cupy@cuda"]
     found = rows(runs.store(*(runs.forks(runs.case(one)) for one in places)), baseline=baseline)
     assert {row["baseline"] for row in found.values()} == {place}
     assert found[place]["ratio"] == 1.0

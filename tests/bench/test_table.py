@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from xpbench.bench.measurement import STATUSES, Measurement
 from xpbench.bench.report import records as records_module
 from xpbench.bench.report.records import records, visible
 from xpbench.bench.report.summary import COLUMNS, NOT_FINITE, summarise
-from xpbench.bench.report.table import FORMATS, METRICS, render
+from xpbench.bench.report.table import FORMATS, METRICS, plain, render
 
 EVIL = [
     "[bold red]not markup[/]",
@@ -75,19 +76,19 @@ PLACES = [
 ]
 
 
-@pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("count", [1, 3, 5, 8])
-@pytest.mark.parametrize("width", [80, 100, 120, 200])
-def test_no_line_is_wider_than_the_terminal_and_no_case_is_lost(
-    runs: Any, width: int, count: int, metric: str
-) -> None:
-    text = shown(full_run(runs, *PLACES[:count]), width, metric=metric)
-    assert max(cell_len(line) for line in text.splitlines()) <= width
-    for place in PLACES[:count]:
-        assert re.search(rf"(?<![\w@-]){place}(?![\w@-])", text), place
-    for word in ("matmul", "n=512", "svd", "n=64,k=8", "pca"):
-        assert word in text
-    assert "…" not in text
+def test_no_line_is_wider_than_the_terminal_and_no_case_is_lost(runs: Any, count: int) -> None:
+    frame = full_run(runs, *PLACES[:count])
+    for width, metric in product((80, 100, 120, 200), METRICS):
+        text = shown(frame, width, metric=metric)
+        assert max(cell_len(line) for line in text.splitlines()) <= width
+        for place in PLACES[:count]:
+            # A long heading may be broken before its hyphen.
+            pieces = [place] if place in text else place.replace("-", " -").split()
+            assert all(re.search(rf"(?<![\w@-]){piece}(?![\w@-])", text) for piece in pieces), place
+        for word in ("matmul", "n=512", "svd", "n=64,k=8", "pca"):
+            assert word in text
+        assert "…" not in text
 
 
 def test_three_backends_are_three_columns_at_80(runs: Any) -> None:
@@ -101,21 +102,26 @@ def test_three_backends_are_three_columns_at_80(runs: Any) -> None:
     assert re.fullmatch(r"n=512 +baseline +2\.0x slower +3\.0x slower *", lines[matmul + 1])
 
 
-def test_the_longest_names_of_the_suite_fit_three_columns_at_80(runs: Any) -> None:
-    measured = [
-        runs.forks(
-            runs.case(
-                place, kernel="bayesian_linear_regression", size=(("samples", 65536), ("features", 512))
-            ),
-            time=time,
-            pressure=0.5,
-        )
-        for place, time in {"numpy": 1.23e-1, "torch": 1.5e-1, "jax": 1.23e-6}.items()
+def test_the_longest_names_of_the_suite_are_folded_into_three_columns_at_80(runs: Any) -> None:
+    size = (("samples", 65536), ("features", 512))
+    cases = [
+        runs.case(place, kernel="bayesian_linear_regression", size=size)
+        for place in ("numpy", "torch", "jax")
     ]
-    text = shown(summarise([runs.store(*measured)]))
+    base, *others = (runs.forks(case, time=0.123, pressure=0.5) for case in cases)
+    unclear = [
+        [
+            replace(record, samples=(0.123 * level,))
+            for record, level in zip(forks, (0.9, 0.95, 1.0, 1.1, 1.2), strict=True)
+        ]
+        for forks in others
+    ]
+    text = shown(summarise([runs.store(base, *unclear)]))
+    assert text.count("unclear 0.") == 2
     assert "backend" not in text, "the columns gave way to lines"
-    label = [line.split("  ")[0] for line in text.splitlines()]
-    assert "bayesian_linear_regressionsamples=65536,features=512" in "".join(label)
+    labels = [line.split("  ")[0] for line in text[: text.index("★ cannot")].splitlines()]
+    assert "bayesian_linear_regressionsamples=65536,features=512" in "".join(labels)
+    assert "bayesian_linear_regression" not in labels, "nothing was folded"
 
 
 def test_where_the_columns_do_not_fit_devices_are_divided_then_cases_listed(runs: Any) -> None:
@@ -300,6 +306,21 @@ def test_colour_carries_nothing_that_is_not_in_the_text(runs: Any) -> None:
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == shown(frame)
 
 
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("µ é 雪 a\\b", "µ é 雪 a\\b"),
+        ("a\nb\r\t", r"a\nb\r\t"),
+        ("\x1b[31m\x00\x7f\x9b", r"\x1b[31m\x00\x7f\x9b"),
+        ("\u202eabc\u2066\u200b\ufeff", r"\u202eabc\u2066\u200b\ufeff"),
+        ("\u2028\u2029\x85", r"\u2028\u2029\x85"),
+        ("\udc80\U000e0041", r"\udc80\U000e0041"),
+    ],
+)
+def test_what_would_not_be_seen_is_made_visible(text: str, seen: str) -> None:
+    assert visible(text) == seen
+
+
 def evil_run(runs: Any, evil: str) -> pd.DataFrame:
     """The text wherever text of others can come from: names of runs, kernels and chapters, reasons."""
     case = runs.case("jax", kernel=evil)
@@ -422,6 +443,33 @@ def test_without_pyarrow_parquet_is_an_error_that_says_how_to_get_it(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(XpbenchError, match=r'install "xpbench\[parquet\]"'):
         records_module.as_parquet(frame)
+
+
+def test_the_plain_text_is_the_terminals(runs: Any) -> None:
+    frame = full_run(runs, "numpy", "torch", "jax")
+    lines = [line.rstrip() for line in shown(frame, 100, metric="error").splitlines()]
+    assert plain(frame, metric="error", width=100).splitlines() == lines
+
+
+def test_where_so_many_cannot_be_ranked_the_legend_says_why_no_one_leads(runs: Any) -> None:
+    measured = [
+        runs.forks(runs.case(place), 1e-3 * 2**index, count=4)
+        for index, place in enumerate(("numpy", "torch", "jax"))
+    ]
+    explained = "no ★ in a row: too few forks to rank so many"
+    assert explained in plain(summarise([runs.store(*measured)]), width=200)
+    assert explained not in plain(summarise([runs.store(*measured[:2])]), width=200)
+
+
+@pytest.mark.parametrize(("slowest", "reach"), [(1.5, "±50%"), (2.0, "±100%"), (3.0, "±>100%")])
+def test_an_interval_wider_than_its_time_is_not_written_as_a_percentage(
+    runs: Any, slowest: float, reach: str
+) -> None:
+    forks = [
+        replace(record, samples=(1e-3 * level,))
+        for record, level in zip(runs.forks(runs.case()), (0.9, 1, 1, 1, slowest), strict=True)
+    ]
+    assert f"1.00 ms {reach} ‡\n" in plain(summarise([runs.store(forks)]))
 
 
 @pytest.mark.parametrize("fmt", FORMATS)

@@ -44,6 +44,8 @@ class Planted(np.ndarray):
 
     def __array_ufunc__(self, ufunc, method, *inputs, **options):
         inputs = [np.asarray(x) for x in inputs]
+        if "out" in options:
+            options["out"] = tuple(np.asarray(x) for x in options["out"])
         if ufunc is not np.matmul:
             return getattr(ufunc, method)(*inputs, **options).view(Planted)
         a, b = inputs
@@ -99,11 +101,9 @@ VECTOR_FAULTS = {
 def assert_named(answer, kernel: str) -> None:
     assert answer.returncode == 1, answer.stdout + answer.stderr
     for size in SIZES:
-        line = next(
-            line for line in answer.stderr.splitlines() if f"{kernel}[n={size}]/planted@cpu" in line
-        )
-        assert re.search(r"limit", line), line
-        assert re.search(r"\d", line.split("float32", 1)[1]), line
+        case = f"disagrees: {kernel}[n={size}]/planted@cpu/float32: "
+        line = next(line for line in answer.stderr.splitlines() if line.startswith(case))
+        assert re.search(r"\w+ is [0-9.e+]+ eps, over its limit of [0-9.e+]+", line), line
     assert "WRONG" in answer.stdout
 
 
@@ -194,3 +194,10 @@ def test_two_backends_that_differ_where_no_oracle_looks_disagree(
     if code:
         assert "shifted[n=4]/numpy@cpu/float64 and shifted[n=4]/torch@cpu/float64" in answer.stderr
         assert "limit" in answer.stderr
+
+
+def test_a_verification_of_nothing_is_no_agreement(xpbench, write_kernel) -> None:
+    answer = xpbench("verify", write_kernel("broken", "raise ValueError('nope')"), "--backend", "numpy")
+    assert answer.returncode == 3
+    assert "nope" in answer.stderr
+    assert "all agree" not in answer.stdout

@@ -47,9 +47,7 @@ class Trial:
     def on(self, name: str) -> list[np.ndarray]:
         """The outputs on the backend ``name``, compiled as that backend times them."""
         backend = loaded(name, self.dtype)
-        compute = backend.compile(
-            lambda *arrays: self.kernel.compute(backend.xp, *arrays, **self.static)
-        )
+        compute = compiled(name, self.kernel.name, tuple(self.static.items()))
         outputs = as_sequence(compute(*map(backend.put, self.inputs)))
         return [backend.fetch(output) for output in outputs]
 
@@ -69,6 +67,12 @@ def loaded(name: str, dtype: str) -> Any:
         pytest.skip(reason)
     backend.load(Setting(threads=1, wide=dtype == "float64"))
     return backend
+
+
+@cache
+def compiled(name: str, kernel: str, static: tuple[tuple[str, int], ...]) -> Any:
+    backend, compute = found().backend(name), found().kernel(kernel).compute
+    return backend.compile(lambda *arrays: compute(backend.xp, *arrays, **dict(static)))
 
 
 @cache

@@ -1,0 +1,113 @@
+"""torch.compile: loops compile once, random draws stay outside, and compilation is counted."""
+
+import functools
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from xpbench.bench import registry
+from xpbench.bench.backend import Setting
+
+SCRIPT = """
+import functools, json
+import numpy as np
+import torch._dynamo
+from xpbench.bench import registry
+from xpbench.bench.backend import Setting
+
+backend = registry.find().backends["torch-compile"]
+backend.load(Setting(wide=True))
+
+
+def adam(xp, a, x):
+    def step(i, state):
+        x, m, v = state
+        g = a.T @ (a @ x - 1)
+        m, v = 0.9 * m + 0.1 * g, 0.99 * v + 0.01 * g * g
+        correction = xp.sqrt(v / (1 - 0.99 ** (i + 1)))
+        return x - 0.01 * m / (1 - 0.9 ** (i + 1)) / (correction + 1e-3), m, v
+
+    return xp.fori_loop(100, step, (x, xp.zeros_like(x), xp.zeros_like(x)))[0]
+
+
+def newton(xp, c, key):
+    gradient = xp.value_and_grad(lambda x, c: xp.sum(x * x * x / 3 - c * x))
+    x, values = xp.scan(lambda x, c: (x - gradient(x, c)[1] / (2 * x), x), xp.ones_like(c[0]), c)
+    return x, values, xp.random.uniform(key, (3,), c.dtype)
+
+
+def outputs(function, *arrays):
+    before = backend.compile_seconds()
+    compiled = backend.compile(functools.partial(function, backend.xp))
+    found = compiled(*map(backend.put, arrays))
+    found = found if isinstance(found, tuple) else (found,)
+    graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    return {
+        "outputs": [backend.fetch(array).tolist() for array in found],
+        "graphs": graphs,
+        "compiled": backend.compile_seconds() > before,
+    }
+
+
+a = np.random.default_rng(5).standard_normal((6, 3))
+key = np.array([1, 2], np.uint32)
+print(json.dumps([outputs(adam, a, np.zeros(3)), outputs(newton, np.full(8, 2.0), key)]))
+"""
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    backend = registry.find().backends["torch-compile"]
+    if reason := backend.unusable():
+        pytest.skip(reason)
+    environment = backend.environment(Setting(cache=str(tmp_path_factory.mktemp("inductor"))))
+    process = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    assert "recompile_limit" not in process.stderr
+    return json.loads(process.stdout)
+
+
+def _adam(a: np.ndarray) -> np.ndarray:
+    x = m = v = np.zeros(3)
+    for i in range(1, 101):
+        g = a.T @ (a @ x - 1)
+        m, v = 0.9 * m + 0.1 * g, 0.99 * v + 0.01 * g * g
+        x = x - 0.01 * m / (1 - 0.9**i) / (np.sqrt(v / (1 - 0.99**i)) + 1e-3)
+    return x
+
+
+def test_a_hundred_steps_compile_a_handful_of_graphs_and_agree(found):
+    adam = found[0]
+    a = np.random.default_rng(5).standard_normal((6, 3))
+    # Steps of 0.01 whose relative error is amplified by 1 / sqrt(v) at worst: 100 steps of some
+    # thirty operations each.
+    np.testing.assert_allclose(adam["outputs"][0], _adam(a), rtol=0, atol=100 * 30 * 2.3e-16)
+    # The first index, any other index, and what stands around the loop.
+    assert adam["graphs"] <= 4
+    assert adam["compiled"]
+
+
+def test_scan_and_gradient_agree_with_the_loop_in_python(found):
+    x, values = found[1]["outputs"][:2]
+    expected = [1.0]
+    for _ in range(8):
+        expected.append(expected[-1] - (expected[-1] ** 2 - 2) / (2 * expected[-1]))
+    np.testing.assert_allclose([*values, x], expected, rtol=4 * 2.3e-16)
+
+
+def test_draws_are_those_of_eager_torch(found):
+    backend = registry.find().backends["torch"]
+    backend.load(Setting(wide=True))
+    key = backend.put(np.array([1, 2], np.uint32))
+    expected = functools.partial(backend.xp.random.uniform, key, (3,), backend.xp.float64)()
+    np.testing.assert_array_equal(found[1]["outputs"][2], backend.fetch(expected))

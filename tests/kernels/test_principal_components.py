@@ -1,0 +1,76 @@
+"""Components, variances and scores are those of scikit-learn, up to signs."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from xpbench import Unsupported
+from xpbench.kernels.principal_components import inputs
+
+SIZES = [
+    {"n": 64, "d": 8, "k": 2},
+    {"n": 40, "d": 60, "k": 3},
+    {"n": 1797, "d": 64, "k": 10, "digits": 1},
+]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_the_oracle_is_scikit_learns(draw, size):
+    decomposition = pytest.importorskip("sklearn.decomposition")
+    trial = draw("pca", "float64", **size)
+    x, k = trial.data.exact_inputs[0], size["k"]
+    components, variances, scores = trial.kernel.reference(x, k)
+    theirs = decomposition.PCA(n_components=k, svd_solver="full").fit(x)
+    signs = np.sign(np.sum(components * theirs.components_, axis=1))
+
+    s = np.linalg.svd(x - x.mean(axis=0), compute_uv=False)
+    # A vector turns by the backward error of the decomposition over its gap (Wedin).
+    backward = 50 * np.finfo(np.float64).eps * s[0] * np.sqrt(max(x.shape))
+    turn = backward / np.min(s[:k] - s[1 : k + 1])
+    assert turn < 1e-10
+    np.testing.assert_allclose(variances, theirs.explained_variance_, rtol=2 * backward / s[k - 1])
+    np.testing.assert_allclose(components, theirs.components_ * signs[:, np.newaxis], atol=turn)
+    np.testing.assert_allclose(scores, theirs.transform(x) * signs, atol=turn * s[0])
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_scikit_learns_results_agree_in_the_kernels_measure(draw, dtype, size):
+    decomposition = pytest.importorskip("sklearn.decomposition")
+    trial = draw("pca", dtype, **size)
+    x = trial.inputs[0]
+    theirs = decomposition.PCA(n_components=size["k"], svd_solver="full").fit(x)
+    outputs = [theirs.components_, theirs.explained_variance_, theirs.transform(x)]
+    found = trial.judge([output.astype(dtype) for output in outputs])
+    assert found.agrees, found.reason
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_components_and_scores_that_change_signs_together_agree(draw, xp, dtype):
+    trial = draw("pca", dtype, n=64, d=8, k=3)
+    w, v, t = trial.compute(xp)
+    w[1, :] *= -1
+    t[:, 1] *= -1
+    found = trial.judge([w, v, t])
+    assert found.agrees, found.reason
+
+
+@pytest.mark.parametrize("n, d, k", [(64, 8, 2), (1024, 64, 8), (512, 128, 8), (1024, 256, 4)])
+@pytest.mark.parametrize("seed", range(5))
+def test_the_inputs_have_a_clear_gap_after_the_last_component(n, d, k, seed):
+    (x,) = inputs(np.random.default_rng(seed), n, d, k)
+    s = np.linalg.svd(x - x.mean(axis=0), compute_uv=False)
+    assert s[k - 1] - s[k] > s[0] / 8
+
+
+def test_without_scikit_learn_the_digits_say_how_to_get_them(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    with pytest.raises(Unsupported, match="pip install scikit-learn"):
+        inputs(np.random.default_rng(0), n=1797, d=64, k=10, digits=1)
+
+
+def test_digits_of_another_size_are_refused_by_name():
+    pytest.importorskip("sklearn")
+    with pytest.raises(Unsupported, match="n=1797,d=64, not n=100,d=64"):
+        inputs(np.random.default_rng(0), n=100, d=64, k=10, digits=1)
