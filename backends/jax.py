@@ -183,7 +183,8 @@ class Jax(Backend):
     def put(self, array: np.ndarray) -> Array:
         import jax
 
-        return jax.device_put(np.asarray(array), may_alias=False).block_until_ready()
+        # device_put shares the memory of an aligned host array, even when told may_alias=False.
+        return jax.device_put(np.array(array, order="C")).block_until_ready()
 
     def wait(self, outputs: Sequence[Array]) -> None:
         for output in outputs:

@@ -231,7 +231,6 @@ def _set_precision(torch: Any, *, tf32: bool) -> None:
     # torch raises: so both are set. Some releases warn about the old ones.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        torch.set_float32_matmul_precision("high" if tf32 else "highest")
         torch.backends.cudnn.allow_tf32 = tf32
     if hasattr(torch.backends.cudnn, "fp32_precision"):
         torch.backends.cudnn.fp32_precision = "tf32" if tf32 else "ieee"

@@ -42,30 +42,48 @@ Kernels = Annotated[
 ]
 Backends = Annotated[
     list[str] | None,
-    typer.Option("--backend", help="A backend, or a Python file that declares one. Repeatable."),
+    typer.Option(
+        "--backend", metavar="NAME", help="A backend, or a Python file that declares one. Repeatable."
+    ),
 ]
 Devices = Annotated[
-    list[str] | None, typer.Option("--device", help="cpu, cuda, cuda:1, ... Repeatable.")
+    list[str] | None, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1, ... Repeatable.")
 ]
-Dtypes = Annotated[list[str] | None, typer.Option("--dtype", help="float32 or float64. Repeatable.")]
+Dtypes = Annotated[
+    list[str] | None, typer.Option("--dtype", metavar="NAME", help="float32 or float64. Repeatable.")
+]
 Sizes = Annotated[
-    list[str] | None, typer.Option("--size", help="small, medium, large, ..., or n=1024. Repeatable.")
+    list[str] | None,
+    typer.Option(
+        "--size", metavar="NAME|KEY=N", help="small, medium, large, ..., or n=1024. Repeatable."
+    ),
 ]
 Chapters = Annotated[
-    list[str] | None, typer.Option("--chapter", help="All kernels of a chapter. Repeatable.")
+    list[str] | None,
+    typer.Option("--chapter", metavar="NAME", help="All kernels of a chapter. Repeatable."),
 ]
 Everything = Annotated[bool, typer.Option("--all", help="All kernels.")]
-Preset = Annotated[str, typer.Option("--preset", help="smoke, default, survey or thorough.")]
+Preset = Annotated[
+    str, typer.Option("--preset", metavar="NAME", help="smoke, default, survey or thorough.")
+]
 Baseline = Annotated[
-    str, typer.Option("--baseline", help="The backend that the others are compared with.")
+    str,
+    typer.Option("--baseline", metavar="NAME", help="The backend that the others are compared with."),
 ]
 Threads = Annotated[
-    int | None, typer.Option("--threads", help="CPU threads a library may use. Default: all.")
+    int | None,
+    typer.Option("--threads", metavar="N", help="CPU threads a library may use. Default: all."),
 ]
-Cpus = Annotated[str | None, typer.Option("--cpus", help="The CPUs to run on, e.g. 0,1 or 0-3.")]
-Precision = Annotated[str, typer.Option("--precision", help="ieee, tf32 or native.")]
-Timeout = Annotated[float, typer.Option("--timeout", help="Seconds after which a case is stopped.")]
-Seed = Annotated[int, typer.Option("--seed", help="The seed of the inputs and of every shuffle.")]
+Cpus = Annotated[
+    str | None, typer.Option("--cpus", metavar="LIST", help="The CPUs to run on, e.g. 0,1 or 0-3.")
+]
+Precision = Annotated[str, typer.Option("--precision", metavar="NAME", help="ieee, tf32 or native.")]
+Timeout = Annotated[
+    float, typer.Option("--timeout", metavar="SECONDS", help="Seconds after which a case is stopped.")
+]
+Seed = Annotated[
+    int, typer.Option("--seed", metavar="N", help="The seed of the inputs and of every shuffle.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON list.")]
 
 
@@ -80,9 +98,12 @@ def run(
     everything: Everything = False,
     preset: Preset = "default",
     baseline: Baseline = "numpy",
-    forks: Annotated[int | None, typer.Option("--forks", help="Fresh processes per case.")] = None,
+    forks: Annotated[
+        int | None, typer.Option("--forks", metavar="N", help="Fresh processes per case.")
+    ] = None,
     seconds: Annotated[
-        float | None, typer.Option("--time", help="Seconds of timed rounds a case and fork.")
+        float | None,
+        typer.Option("--time", metavar="SECONDS", help="Seconds of timed rounds a case and fork."),
     ] = None,
     threads: Threads = None,
     cpus: Cpus = None,
@@ -90,10 +111,11 @@ def run(
     timeout: Timeout = 120.0,
     seed: Seed = 0,
     out: Annotated[
-        Path | None, typer.Option("--out", help="The folder of the run. Default: results/<name>.")
+        Path | None,
+        typer.Option("--out", metavar="FOLDER", help="The folder of the run. Default: results/<name>."),
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option("--resume", help="Complete the run in this folder.")
+        Path | None, typer.Option("--resume", metavar="FOLDER", help="Complete the run in this folder.")
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be measured, and stop.")
@@ -155,7 +177,10 @@ def verify(
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Judge every usable backend against the oracle and against each other; exit 1 if any disagrees."""
+    """Compare results, not times; exit 1 on disagreement.
+
+    Every usable backend is held against the oracle, and the backends against each other.
+    """
     from xpbench.bench import api, verification
     from xpbench.bench.report.agreement_table import as_records, as_table
 
@@ -188,26 +213,35 @@ def table(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of stored runs.")],
     form: Annotated[
         str,
-        typer.Option("--format", help="rich, md, csv, json, latex, parquet, svg or pytest-benchmark."),
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="rich, md, csv, json, latex, parquet, svg or pytest-benchmark.",
+        ),
     ] = "rich",
     metric: Annotated[
         str,
         typer.Option(
-            "--metric", help="The figure in the cells: latency, throughput, first_call, error, ..."
+            "--metric",
+            metavar="NAME",
+            help="The figure in the cells: latency, throughput, first_call, error, ...",
         ),
     ] = "latency",
     baseline: Annotated[
         str | None,
-        typer.Option("--baseline", help="Compare with this backend instead of the run's own."),
+        typer.Option(
+            "--baseline", metavar="NAME", help="Compare with this backend instead of the run's own."
+        ),
     ] = None,
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="Write to this file.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="FILE", help="Write to this file.")
+    ] = None,
 ) -> None:
     """Print the tables of stored runs, of one machine or several."""
+    from xpbench.bench import journal
     from xpbench.bench.report.pytest_benchmark import export
     from xpbench.bench.report.summary import summarise
     from xpbench.bench.report.table import FORMATS, METRICS, plain, render
-
-    from xpbench.bench import journal
 
     stored = [journal.read(path) for path in runs]
     for damage in (damage for one in stored for damage in one.damaged):

@@ -50,7 +50,10 @@ class Grid:
 def fitting(
     caption: str, group: Sequence[Record], cell: Callable[[Record], Cell], width: int | None
 ) -> list[Grid]:
-    """The grids of a group in the first layout that fits: one grid, one a kind of device, a line a case."""
+    """The grids of a group in the first layout that fits.
+
+    One grid, one a kind of device, each with its long heads broken where need be; or a line a case.
+    """
     if not group:
         return []
     kinds = grouped(group, lambda record: record["device"].split(":")[0])

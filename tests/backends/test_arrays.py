@@ -60,7 +60,7 @@ def test_a_function_of_the_standard_is_the_librarys_own(loaded, name):
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error_with_a_suggestion(loaded):
-    with pytest.raises(AttributeError, match="has no 'soft_max'.*did you mean softmax"):
+    with pytest.raises(AttributeError, match=r"has no 'soft_max'.*did you mean softmax"):
         loaded.backend.xp.soft_max  # noqa: B018
     assert not hasattr(loaded.backend.xp, "no_such_name")
 

@@ -1,4 +1,4 @@
-"""What must stand before a library is imported, in real processes: threads, caches, broken installations."""
+"""What stands before a library is imported, in real processes: threads, caches, broken installations."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Real workers are killed, hang, run out of memory and raise: each is one labelled record, the rest goes on."""
+"""Real workers are killed, hang and raise: each fault is one labelled record, and the rest goes on."""
 
 import json
 import os

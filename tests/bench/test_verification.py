@@ -1,4 +1,4 @@
-"""`xpbench verify` passes honest backends and names every planted fault: kernel, backend, error and limit."""
+"""`xpbench verify` passes honest backends and names each planted fault by its error and limit."""
 
 import json
 import re
