@@ -179,6 +179,7 @@ class Torch(Backend):
         if setting.device == "mps" and setting.wide:
             raise Unsupported("torch has no float64 on mps")
         self.setting = setting
+        self._synchronize = None
         torch.set_num_threads(setting.threads)
         # torch.func differentiates all the same; only the bookkeeping of every other call is saved.
         torch.set_grad_enabled(False)
@@ -231,6 +232,7 @@ def _set_precision(torch: Any, *, tf32: bool) -> None:
     # torch raises: so both are set. Some releases warn about the old ones.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
+        torch.set_float32_matmul_precision("high" if tf32 else "highest")
         torch.backends.cudnn.allow_tf32 = tf32
     if hasattr(torch.backends.cudnn, "fp32_precision"):
         torch.backends.cudnn.fp32_precision = "tf32" if tf32 else "ieee"

@@ -8,7 +8,6 @@ from typing import Any
 
 from xpbench.backends.torch import Torch, TorchVocabulary
 from xpbench.bench.backend import Setting
-from xpbench.bench.draws import DISTRIBUTIONS
 
 
 class TorchCompileVocabulary(TorchVocabulary):
@@ -27,9 +26,6 @@ class TorchCompileVocabulary(TorchVocabulary):
             self.__dict__[name] = outside(getattr(self, name), recursive=False)
         for name in ("_entries", "_stacked"):
             self.__dict__[name] = outside(getattr(self, name))
-        for name in DISTRIBUTIONS:
-            # Dynamo cannot trace a torch.Generator.
-            setattr(self.random, name, outside(getattr(self.random, name)))
 
 
 class TorchCompile(Torch):

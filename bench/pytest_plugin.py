@@ -25,7 +25,7 @@ def pytest_pycollect_makeitem(
     """Makes benchmarks of a kernel's compute function; every other name is left to pytest."""
     # A file that declares kernels has imported their module; nothing is imported on behalf of others.
     declared = sys.modules.get("xpbench.bench.kernel")
-    if declared is None:
+    if declared is None or not collector.config.pluginmanager.has_plugin("benchmark"):
         return None
     kernels = [kernel for kernel in declared.declared_in(collector.path) if kernel.compute is obj]
     if not kernels:

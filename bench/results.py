@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 import pandas
+
 from xpbench.bench.journal import Run
 from xpbench.bench.report.summary import summarise
 from xpbench.bench.report.table import render

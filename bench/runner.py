@@ -155,8 +155,11 @@ class _Run:
             ending = self._process("worker", rest, on_event, self.settings.timeout, cold)
             cold = False
             if not ending.fault:
+                left = self.progress.remaining(visit)
+                if len(left) == len(remaining):
+                    self._label(visit, left, "failed", "the worker ended without measuring it")
                 continue
-            self._take_over_records(visit)
+            self._take_over_records()
             if not ending.during:
                 idle_deaths += 1
                 if idle_deaths > 1:
@@ -182,9 +185,11 @@ class _Run:
 
         return on_event
 
-    def _take_over_records(self, visit: Visit) -> None:
+    def _take_over_records(self) -> None:
         """A process can die between its last record and the event that tells of it."""
-        self.progress.done |= progress_of(self.folder).done
+        stored = progress_of(self.folder)
+        self.progress.done |= stored.done
+        self.progress.ended |= stored.ended
 
     def _label(self, visit: Visit, cases: Sequence[Case], status: str, reason: str) -> None:
         for case in cases:

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xpbench import Kernel
-from xpbench.bench.agreement import epsilon, largest_ratio, widened
+from xpbench import Kernel, epsilon, largest_ratio, widened
 from xpbench.bench.kernel import Array, Errors
 
 NAMES = ("w1", "b1", "w2", "b2", "w3", "b3")

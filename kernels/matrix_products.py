@@ -5,8 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xpbench import Kernel
-from xpbench.bench.agreement import epsilon, largest_ratio, widened
+from xpbench import Kernel, epsilon, largest_ratio, widened
 from xpbench.bench.kernel import Array, Errors
 
 ALL_ROWS = 2048

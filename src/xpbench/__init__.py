@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from xpbench.bench.agreement import Disagreement, epsilon, largest_ratio, orthogonality, widened
     from xpbench.bench.api import list_backends, list_kernels, load, run, table
     from xpbench.bench.backend import Backend, Setting
     from xpbench.bench.exceptions import Unsupported, XpbenchError
@@ -18,30 +19,40 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Backend": "backend",
+    "Disagreement": "agreement",
     "Kernel": "kernel",
     "Setting": "backend",
     "Unsupported": "exceptions",
     "Vocabulary": "vocabulary",
     "XpbenchError": "exceptions",
+    "epsilon": "agreement",
+    "largest_ratio": "agreement",
     "list_backends": "api",
     "list_kernels": "api",
     "load": "api",
+    "orthogonality": "agreement",
     "run": "api",
     "table": "api",
+    "widened": "agreement",
 }
 
 __all__ = [
     "Backend",
+    "Disagreement",
     "Kernel",
     "Setting",
     "Unsupported",
     "Vocabulary",
     "XpbenchError",
+    "epsilon",
+    "largest_ratio",
     "list_backends",
     "list_kernels",
     "load",
+    "orthogonality",
     "run",
     "table",
+    "widened",
 ]
 
 

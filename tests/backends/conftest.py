@@ -1,6 +1,7 @@
 """Which backend a test runs on: all that are installed, on every device they may have."""
 
 import functools
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,14 +84,28 @@ def _reason_against(name: str, device: str) -> str | None:
 
 
 @pytest.fixture(params=_combinations())
-def loaded(request: pytest.FixtureRequest) -> Loaded:
+def loaded(request: pytest.FixtureRequest) -> Iterator[Loaded]:
     if request.param is None:
         pytest.skip("no CUDA device on this machine")
     name, device, dtype = request.param
     if reason := _reason_against(name, device):
         pytest.skip(reason)
     BACKENDS[name].load(Setting(device=device, wide=dtype == "float64"))
-    return Loaded(BACKENDS[name], dtype)
+    yield Loaded(BACKENDS[name], dtype)
+    _forget_setting()
+
+
+def _forget_setting() -> None:
+    """Undoes for the tests of other folders what a worker's process keeps to its end."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_grad_enabled(True)
+    if "jax" in sys.modules:
+        for name, value in {
+            "enable_x64": False,
+            "default_device": None,
+            "default_matmul_precision": None,
+        }.items():
+            sys.modules["jax"].config.update(f"jax_{name}", value)
 
 
 @pytest.fixture

@@ -60,8 +60,14 @@ def test_threads_are_what_was_asked_for(name):
     [("ieee", ("highest", False)), ("tf32", ("high", True)), ("native", ("highest", True))],
 )
 def test_torch_puts_its_precision_in_force_without_a_warning(precision, expected):
-    told = in_a_process("torch", Setting(precision=precision), TELL)
+    # The old switch of cuDNN raises where it and the new one disagree.
+    script = """
+import torch
+print(json.dumps(backend.in_force() | {"old": torch.backends.cudnn.allow_tf32}))
+"""
+    told = in_a_process("torch", Setting(precision=precision), script)
     assert (told["matmul_precision"], told["cudnn_tf32"]) == expected
+    assert told["old"] == told["cudnn_tf32"]
 
 
 @pytest.mark.parametrize(

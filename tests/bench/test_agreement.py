@@ -73,6 +73,12 @@ def test_the_default_limit_is_four_roots_of_the_longest_axis(dtype, factor, agre
     assert found.reason == ("" if agrees else "output is 44 eps, over its limit of 40")
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_an_array_without_axes_is_judged_too(dtype):
+    assert judged([np.asarray(3, dtype)], [np.asarray(3.0)], dtype).agrees
+    assert not judged([np.asarray(3.1, dtype)], [np.asarray(3.0)], dtype).agrees
+
+
 def test_outputs_are_named_by_their_place():
     found = judged([X, X + 1, X], [X, X, X])
     assert list(found.errors) == ["output 1 of 3", "output 2 of 3", "output 3 of 3"]

@@ -1,5 +1,6 @@
 """What the tests of kernels share: a kernel's data at a size, its run on a backend, its judgement."""
 
+import importlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -44,11 +45,11 @@ class Trial:
         outputs = as_sequence(run(xp, *(self.inputs if inputs is None else inputs), **self.static))
         return [np.array(np.asarray(output), subok=False) for output in outputs]
 
-    def on(self, name: str) -> list[np.ndarray]:
+    def on(self, name: str, inputs: Sequence[np.ndarray] | None = None) -> list[np.ndarray]:
         """The outputs on the backend ``name``, compiled as that backend times them."""
         backend = loaded(name, self.dtype)
         compute = compiled(name, self.kernel.name, tuple(self.static.items()))
-        outputs = as_sequence(compute(*map(backend.put, self.inputs)))
+        outputs = as_sequence(compute(*map(backend.put, self.inputs if inputs is None else inputs)))
         return [backend.fetch(output) for output in outputs]
 
     def judge(self, outputs: Sequence[np.ndarray], *, oracle: bool = True) -> Agreement:
@@ -101,6 +102,18 @@ def draw() -> Draw:
 @pytest.fixture(scope="session")
 def xp() -> Any:
     return loaded("numpy", "float32").xp
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> Iterator[None]:
+    """A BLAS whose threads wait for a busy core is many times slower than one thread."""
+    import threadpoolctl
+
+    importlib.import_module(
+        "scipy.linalg"
+    )  # brings a BLAS of its own, which must be there to be limited
+    with threadpoolctl.threadpool_limits(1):
+        yield
 
 
 @pytest.fixture(autouse=True)

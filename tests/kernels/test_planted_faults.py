@@ -105,7 +105,9 @@ IN_RESULTS: dict[str, dict[str, Callable[..., None]]] = {
         ),
         "two variances swapped": swapped(0, 0, 1, 1),
         "variances over n": lambda o, rng: whole(1, 1 - 1 / len(o[2]))(o, rng),
+        "components scaled": whole(0, 1 + 1e-4),
         "scores scaled": whole(2, 1 + 1e-4),
+        "scores shifted": lambda o, rng: o.__setitem__(2, o[2] + np.float32(1e-3)),
     },
     "gradient_descent": {
         "scaled": scaled,
@@ -251,6 +253,48 @@ def test_a_fault_in_an_algorithm_is_seen(draw, xp, kernel, fault, n):
     assert not trial.judge(outputs).agrees
     if kernel in BEYOND_THE_ORACLE:
         assert not trial.judge(outputs, oracle=False).agrees
+
+
+# Every pair of a measure has a fault that it, whatever the others see, must see.
+
+WITNESSES = {
+    ("matmul", "entries"): "transposed",
+    ("matmul", "norm"): "scaled",
+    ("svd", "residual"): "last u flipped",
+    ("svd", "left"): "first u replaced",
+    ("svd", "right"): "last v replaced",
+    ("svd", "values"): "values scaled",
+    ("svd", "order"): "two values swapped",
+    ("pca", "subspace"): "last component replaced",
+    ("pca", "variances"): "variances over n",
+    ("pca", "orthogonality"): "components scaled",
+    ("pca", "residual"): "two components and their scores swapped",
+    ("pca", "scores"): "scores scaled",
+    ("pca", "centre"): "scores shifted",
+    ("gradient_descent", "weights"): "scaled",
+    **{
+        ("backprop", name): f"output {index} scaled"
+        for index, name in enumerate(("loss", "w1", "b1", "w2", "b2", "w3", "b3"))
+    },
+}
+
+
+def test_every_pair_has_a_witness(draw, honest):
+    pairs = {
+        (kernel, name)
+        for kernel in IN_RESULTS
+        for name in draw(kernel, **size_of(kernel, 64)).judge(honest(kernel, 64)).errors
+    }
+    assert pairs == set(WITNESSES)
+
+
+@pytest.mark.parametrize("n", DIMENSIONS[:2])
+@pytest.mark.parametrize(("kernel", "pair"), WITNESSES)
+def test_a_pair_sees_the_fault_it_is_there_for(draw, honest, kernel, pair, n):
+    outputs = [output.copy() for output in honest(kernel, n)]
+    IN_RESULTS[kernel][WITNESSES[kernel, pair]](outputs, np.random.default_rng(n))
+    value, limit = draw(kernel, **size_of(kernel, n)).judge(outputs).errors[pair]
+    assert value > limit
 
 
 # One entry off by ten limits: the limits of the outputs, in units of the entries they bound.

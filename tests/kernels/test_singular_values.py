@@ -45,6 +45,18 @@ def test_the_smallest_singular_value_of_the_inputs_stays_away_from_zero(draw, n,
     assert values[-1] > 0.1 * values[0]
 
 
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_a_small_matrix_whose_iteration_stops_early_agrees(draw, backend):
+    """In float64 dbdsqr stops at off-diagonals of 49 eps, more than so few roundings add up to."""
+    for seed in (93, 120):
+        for n in (4, 6):
+            trial = draw("svd", "float64", n=n)
+            (a,) = trial.kernel.inputs(np.random.default_rng(seed), n=n)
+            outputs = trial.on(backend, [a])
+            found = judge(trial.kernel, outputs, trial.kernel.reference(a), [a], {}, "float64")
+            assert found.agrees, found.reason
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_slower_iteration_that_some_cards_use_agrees_too(draw, dtype):
     import scipy.linalg
