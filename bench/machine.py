@@ -6,10 +6,58 @@ import platform
 import resource
 import shutil
 import subprocess
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 PRESSURE = Path("/proc/pressure/cpu")
+
+
+@dataclass(frozen=True)
+class Counters:
+    """Where this machine's clocks stand; what differs between two readings is what happened between.
+
+    ``waited`` counts the seconds in which some task waited for a CPU, ``others`` the CPU seconds
+    spent on anything but this process, ``switches`` how often this process was made to give way.
+    """
+
+    seconds: float
+    waited: float | None
+    others: float | None
+    switches: int
+
+
+@dataclass(frozen=True)
+class Disturbance:
+    """How busy the machine was: shares of the time in which some task waited, and of all its CPUs'
+    time that others took; and involuntary context switches."""
+
+    pressure: float | None
+    others: float | None
+    switches: int
+
+
+def counters() -> Counters:
+    """A reading of the machine's clocks, now."""
+    switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+    return Counters(time.perf_counter(), _waited_seconds(), _others_seconds(), switches)
+
+
+def between(before: Counters, after: Counters) -> Disturbance:
+    """What happened between two readings."""
+    seconds = after.seconds - before.seconds
+    return Disturbance(
+        pressure=_share(before.waited, after.waited, seconds),
+        others=_share(before.others, after.others, seconds * (os.cpu_count() or 1)),
+        switches=after.switches - before.switches,
+    )
+
+
+def _share(before: float | None, after: float | None, whole: float) -> float | None:
+    if before is None or after is None:
+        return None
+    return min(1.0, max(0.0, (after - before) / whole))
 
 
 def describe() -> dict[str, Any]:
@@ -46,7 +94,7 @@ def cards() -> list[str]:
     return answer.stdout.strip().splitlines() if answer.returncode == 0 else []
 
 
-def waited_seconds() -> float | None:
+def _waited_seconds() -> float | None:
     """Seconds, since boot, in which some task of this machine waited for a CPU.
 
     Linux's pressure stall information (``/proc/pressure/cpu``, line ``some``); ``None`` elsewhere.
@@ -56,9 +104,19 @@ def waited_seconds() -> float | None:
     return int(fields["total"]) * 1e-6 if "total" in fields else None
 
 
-def involuntary_switches() -> int:
-    """How often this process was made to give its CPU to another."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+def _others_seconds() -> float | None:
+    """CPU seconds, counted from some time on, that this machine spent on anything but this process.
+
+    From ``/proc/stat``, in steps of a hundredth of a second for each CPU; what a hypervisor took away
+    counts. Pressure cannot tell others from the threads of a library that crowds itself out; this
+    can. ``None`` where there is no such file.
+    """
+    fields = (_text(Path("/proc/stat")) or "").split("\n")[0].split()
+    if len(fields) < 9:
+        return None
+    user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, fields[1:9])
+    ticks = user + nice + system + irq + softirq + steal
+    return ticks / os.sysconf("SC_CLK_TCK") - time.process_time()
 
 
 def _processor() -> str:

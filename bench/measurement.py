@@ -29,8 +29,9 @@ class Measurement:
     ``iterations`` calls; ``throughput_samples`` likewise with one synchronisation a round.
     ``errors`` maps a name to ``(value, limit)``. ``first_call_s`` and ``compile_s`` belong to an
     empty compile cache where ``cold`` is true. ``in_force`` is what the library reported of its
-    threads and precision, ``pressure`` the share of the timed section in which some task of this
-    machine waited for a CPU, ``switches`` the involuntary context switches of the section.
+    threads and precision. Of the timed section, ``pressure`` is the share in which some task of this
+    machine waited for a CPU, one of our own threads perhaps, ``others`` the share of the CPUs' time
+    that other processes took, and ``switches`` counts involuntary context switches.
     """
 
     case: Case
@@ -50,6 +51,7 @@ class Measurement:
     peak_bytes: int | None = None
     in_force: Mapping[str, Any] = field(default_factory=dict)
     pressure: float | None = None
+    others: float | None = None
     switches: int | None = None
 
     @property
@@ -179,5 +181,6 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "peak_bytes": _whole,
     "in_force": _mapping,
     "pressure": _number,
+    "others": _number,
     "switches": _whole,
 }

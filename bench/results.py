@@ -45,6 +45,7 @@ class Results:
                 "cold": m.cold,
                 "transfer_s": m.transfer_s,
                 "pressure": m.pressure,
+                "others": m.others,
                 "switches": m.switches,
                 **{f"in_force.{key}": value for key, value in m.in_force.items()},
             }

@@ -1,5 +1,6 @@
 """How many CPU threads may the libraries under an array library use, and how many do they?"""
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 import threadpoolctl  # type: ignore[import-untyped]
@@ -18,6 +19,16 @@ VARIABLES = (
 def variables(threads: int) -> dict[str, str]:
     """The environment in which those libraries use ``threads`` threads."""
     return dict.fromkeys(VARIABLES, str(threads))
+
+
+def single_blas_thread() -> AbstractContextManager[Any]:
+    """NumPy's and SciPy's BLAS on one thread for a while.
+
+    OpenBLAS keeps its threads spinning for some milliseconds after a product. What is done between
+    timings must not leave such threads behind, or the library timed next competes with them.
+    """
+    limits: AbstractContextManager[Any] = threadpoolctl.threadpool_limits(limits=1, user_api="blas")
+    return limits
 
 
 def in_force() -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xpbench.bench import agreement, clock, data, journal, machine, registry
+from xpbench.bench import agreement, clock, data, journal, machine, registry, threads
 from xpbench.bench.backend import Backend
 from xpbench.bench.case import Case
 from xpbench.bench.exceptions import Unsupported
@@ -94,18 +94,16 @@ class Worker:
 
         call_seconds = clock.warm_up(call, arrays, task.seconds * WARM_UP_SHARE)
         rounds = clock.plan_rounds(call_seconds, task.seconds)
-        began, waited, switches = (
-            time.perf_counter(),
-            machine.waited_seconds(),
-            machine.involuntary_switches(),
-        )
+        before = machine.counters()
         samples, last = timer(call, arrays, rounds)
+        seen = machine.between(before, machine.counters())
         record = replace(
             record,
             samples=samples,
             iterations=rounds.iterations,
-            pressure=_share(waited, machine.waited_seconds(), time.perf_counter() - began),
-            switches=machine.involuntary_switches() - switches,
+            pressure=seen.pressure,
+            others=seen.others,
+            switches=seen.switches,
         )
         refetched = self._fetch(last)
         if not _identical(fetched, refetched):
@@ -119,9 +117,10 @@ class Worker:
         self, record: Measurement, kernel: Kernel, outputs: Sequence[np.ndarray], made: data.Data
     ) -> Measurement:
         static = kernel.static_of(dict(record.case.size))
-        found = agreement.judge(
-            kernel, outputs, made.reference, made.exact_inputs, static, record.case.dtype
-        )
+        with threads.single_blas_thread():
+            found = agreement.judge(
+                kernel, outputs, made.reference, made.exact_inputs, static, record.case.dtype
+            )
         record = replace(record, errors={**record.errors, **found.errors})
         if not found.agrees:
             raise Finished(replace(record, status="wrong", reason=found.reason, samples=()))
@@ -187,10 +186,6 @@ def _identical(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> boo
     return len(first) == len(second) and all(
         np.array_equal(a, b) and a.dtype == b.dtype for a, b in zip(first, second, strict=True)
     )
-
-
-def _share(before: float | None, after: float | None, seconds: float) -> float | None:
-    return None if before is None or after is None else min(1.0, (after - before) / seconds)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -17,7 +17,7 @@ from xpbench.bench.journal import Run
 from xpbench.bench.measurement import Measurement
 
 DISTURBED = 0.10
-"""A fork counts as disturbed where some task waited for a CPU in more than this share of its rounds."""
+"""A fork counts as disturbed where other processes took more than this share of the CPUs' time."""
 
 NOT_FINITE = sys.float_info.max
 """What ``error`` holds where the error is infinite or NaN, which neither JSON nor a null can say."""
@@ -243,7 +243,7 @@ def _figures(header: Mapping[str, Any], one: _Seen) -> dict[str, Any]:
         "status": one.status,
         "reason": _reason(one, header["settings"].get("forks")),
         "forks": len(one.forks),
-        "disturbed": sum((record.pressure or 0) > DISTURBED for record in right if record.samples),
+        "disturbed": sum((record.others or 0) > DISTURBED for record in right if record.samples),
         "time_s": time.value if one.forks else None,
         "time_low_s": time.low,
         "time_high_s": time.high,

@@ -43,7 +43,8 @@ class StoredRuns:
                 compute_dtype=case.dtype,
                 errors={"forward": (0.125, 1.0)},
                 traffic_bytes=3.0e6,
-                pressure=0.01,
+                pressure=0.4,
+                others=0.01,
             )
             for fork, level in enumerate(levels)
         ]

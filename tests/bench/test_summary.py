@@ -118,14 +118,14 @@ def test_traffic_is_what_was_seen_else_what_the_kernel_says(runs: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pressures", "count"), [((0.0, 0.1, 0.11, 0.9), 2), ((None, None, None, None), 0)]
+    ("shares", "count"), [((0.0, 0.1, 0.11, 0.9), 2), ((None, None, None, None), 0)]
 )
-def test_disturbed_counts_the_forks_in_which_work_waited_for_a_cpu(
-    runs: Any, pressures: tuple[float | None, ...], count: int
+def test_disturbed_counts_the_forks_in_which_others_took_the_cpus(
+    runs: Any, shares: tuple[float | None, ...], count: int
 ) -> None:
     forks = [
-        replace(record, pressure=pressure)
-        for record, pressure in zip(runs.forks(runs.case(), count=4), pressures, strict=True)
+        replace(record, others=share)
+        for record, share in zip(runs.forks(runs.case(), count=4), shares, strict=True)
     ]
     assert rows(runs.store(forks))["numpy@cpu"]["disturbed"] == count
 

@@ -108,7 +108,7 @@ def test_the_longest_names_of_the_suite_are_folded_into_three_columns_at_80(runs
         runs.case(place, kernel="bayesian_linear_regression", size=size)
         for place in ("numpy", "torch", "jax")
     ]
-    base, *others = (runs.forks(case, time=0.123, pressure=0.5) for case in cases)
+    base, *others = (runs.forks(case, time=0.123, others=0.5) for case in cases)
     unclear = [
         [
             replace(record, samples=(0.123 * level,))
@@ -173,7 +173,7 @@ def test_marks_stand_only_where_they_are_meant_and_are_explained(runs: Any) -> N
     )
     assert not set("†‡§") & set(plain)
     wide = runs.forks(runs.case("numpy"), compute_dtype="float64")
-    busy = runs.forks(runs.case("torch"), time=5e-3, pressure=0.5)
+    busy = runs.forks(runs.case("torch"), time=5e-3, others=0.5)
     apart = runs.forks(runs.case("jax"), time=7e-3)
     apart[1] = replace(apart[1], samples=(1e-2,))
     lame = runs.forks(runs.case("cupy"), time=9e-3)

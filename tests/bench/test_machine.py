@@ -1,0 +1,70 @@
+"""The machine is described without its name, and what others do to it is told from what we do."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from xpbench.bench import machine
+from xpbench.bench.machine import Counters, between
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's /proc")
+
+
+def test_the_description_is_plain_data_without_the_hosts_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "node", lambda: "a-name-that-tells")
+    described = machine.describe()
+    assert "a-name-that-tells" not in json.dumps(described)
+    assert described["cores"] >= 1
+    monkeypatch.setattr(platform, "node", lambda: "another")
+    assert machine.describe()["id"] != described["id"]
+
+
+def test_what_happened_between_two_readings_is_told_in_shares() -> None:
+    before = Counters(seconds=10.0, waited=1.0, others=5.0, switches=3)
+    after = Counters(seconds=12.0, waited=1.5, others=5.0 + 2 * (os.cpu_count() or 1), switches=7)
+    seen = between(before, after)
+    assert (seen.pressure, seen.others, seen.switches) == (0.25, 1.0, 4)
+
+
+def test_what_is_not_known_stays_unknown() -> None:
+    seen = between(Counters(0.0, None, None, 0), Counters(1.0, None, None, 0))
+    assert (seen.pressure, seen.others) == (None, None)
+
+
+def spend(seconds: float) -> None:
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+
+
+@linux
+def test_another_process_counts_as_other_and_we_do_not() -> None:
+    ticks = 1 / os.sysconf("SC_CLK_TCK")
+    before = machine.counters()
+    spend(0.5)
+    alone = machine.counters()
+    code = "import time\nwhile time.process_time() < 1.0: pass"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    beside = machine.counters()
+    assert before.others is not None and alone.others is not None and beside.others is not None
+    # A tick a CPU may fall on either side of each reading.
+    slack = 2 * ticks * (os.cpu_count() or 1)
+    assert beside.others - alone.others >= 1.0 - slack
+    # Had our half second been counted as theirs, at least that much would stand here.
+    assert (
+        alone.others - before.others
+        <= (alone.seconds - before.seconds) * (os.cpu_count() or 1) - 0.5 + slack
+    )
+
+
+@linux
+def test_the_files_read_are_those_of_this_system() -> None:
+    reading = machine.counters()
+    assert (reading.waited is not None) == Path("/proc/pressure/cpu").exists()
+    assert reading.others is not None
