@@ -35,7 +35,7 @@ class Preset:
 
 PRESETS: Mapping[str, Preset] = {
     "smoke": Preset(("small",), ("float32",), 1, 0.02),
-    "default": Preset(("small", "medium"), ("float32",), 5, 0.1),
+    "default": Preset(("small", "medium"), ("float32",), 6, 0.1),
     "survey": Preset(("small", "medium"), ("float32",), 4, 0.05, chapters=True),
     "thorough": Preset(("small", "medium", "large", "digits"), ("float32", "float64"), 10, 0.2),
 }

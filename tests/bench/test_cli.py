@@ -199,7 +199,7 @@ def test_nothing_measured_is_exit_code_3_with_the_reason(xpbench, write_kernel) 
 def test_a_dry_run_prints_the_estimate_and_measures_nothing(xpbench, tmp_path: Path) -> None:
     answer = xpbench("run", "--dry-run", "--backend", "numpy")
     assert answer.returncode == 0
-    assert "10 cases, 5 forks each, about" in answer.stderr
+    assert "10 cases, 6 forks each, about" in answer.stderr
     assert not (tmp_path / "results").exists()
 
 
