@@ -1,7 +1,7 @@
 """JAX, every kernel jitted, on the CPU or a card."""
 
+import contextlib
 import functools
-import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -252,5 +252,9 @@ class _CompileClock:
 
 def _pool_threads() -> int | None:
     """How many threads XLA's pool on the CPU has; ``None`` where the system does not tell."""
-    names = [path.read_text() for path in Path("/proc/self/task").glob("*/comm")]
-    return sum(bool(re.match("tf_XLAEigen", name)) for name in names) or None
+    count = 0
+    for path in Path("/proc/self/task").glob("*/comm"):
+        # A thread may end between the listing and the reading.
+        with contextlib.suppress(OSError):
+            count += path.read_text().startswith("tf_XLAEigen")
+    return count or None

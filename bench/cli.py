@@ -10,6 +10,30 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from xpbench.bench.exceptions import XpbenchError
+from xpbench.bench.options import (
+    AsJson,
+    Backends,
+    Baseline,
+    Chapters,
+    Cpus,
+    Devices,
+    DryRun,
+    Dtypes,
+    Everything,
+    Forks,
+    Kernels,
+    Out,
+    Precision,
+    Preset,
+    Resume,
+    Seconds,
+    Seed,
+    Sizes,
+    Strict,
+    Threads,
+    Timeout,
+    restrict_to_cpus,
+)
 
 if TYPE_CHECKING:
     from xpbench.bench.api import Plan
@@ -34,58 +58,6 @@ listing = typer.Typer(
 )
 app.add_typer(listing, name="list")
 
-Kernels = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="[KERNEL|FILE.py]...", help="Kernel names, and Python files that declare some."
-    ),
-]
-Backends = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--backend", metavar="NAME", help="A backend, or a Python file that declares one. Repeatable."
-    ),
-]
-Devices = Annotated[
-    list[str] | None, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1, ... Repeatable.")
-]
-Dtypes = Annotated[
-    list[str] | None, typer.Option("--dtype", metavar="NAME", help="float32 or float64. Repeatable.")
-]
-Sizes = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--size", metavar="NAME|KEY=N", help="small, medium, large, ..., or n=1024. Repeatable."
-    ),
-]
-Chapters = Annotated[
-    list[str] | None,
-    typer.Option("--chapter", metavar="NAME", help="All kernels of a chapter. Repeatable."),
-]
-Everything = Annotated[bool, typer.Option("--all", help="All kernels.")]
-Preset = Annotated[
-    str, typer.Option("--preset", metavar="NAME", help="smoke, default, survey or thorough.")
-]
-Baseline = Annotated[
-    str,
-    typer.Option("--baseline", metavar="NAME", help="The backend that the others are compared with."),
-]
-Threads = Annotated[
-    int | None,
-    typer.Option("--threads", metavar="N", help="CPU threads a library may use. Default: all."),
-]
-Cpus = Annotated[
-    str | None, typer.Option("--cpus", metavar="LIST", help="The CPUs to run on, e.g. 0,1 or 0-3.")
-]
-Precision = Annotated[str, typer.Option("--precision", metavar="NAME", help="ieee, tf32 or native.")]
-Timeout = Annotated[
-    float, typer.Option("--timeout", metavar="SECONDS", help="Seconds after which a case is stopped.")
-]
-Seed = Annotated[
-    int, typer.Option("--seed", metavar="N", help="The seed of the inputs and of every shuffle.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON list.")]
-
 
 @app.command(epilog="Example: xpbench run matmul svd --dtype float64 --size n=512")
 def run(
@@ -98,31 +70,17 @@ def run(
     everything: Everything = False,
     preset: Preset = "default",
     baseline: Baseline = "numpy",
-    forks: Annotated[
-        int | None, typer.Option("--forks", metavar="N", help="Fresh processes per case.")
-    ] = None,
-    seconds: Annotated[
-        float | None,
-        typer.Option("--time", metavar="SECONDS", help="Seconds of timed rounds a case and fork."),
-    ] = None,
+    forks: Forks = None,
+    seconds: Seconds = None,
     threads: Threads = None,
     cpus: Cpus = None,
     precision: Precision = "ieee",
     timeout: Timeout = 120.0,
     seed: Seed = 0,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="FOLDER", help="The folder of the run. Default: results/<name>."),
-    ] = None,
-    resume: Annotated[
-        Path | None, typer.Option("--resume", metavar="FOLDER", help="Complete the run in this folder.")
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print what would be measured, and stop.")
-    ] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Exit 1 if any cell could not be measured.")
-    ] = False,
+    out: Out = None,
+    resume: Resume = None,
+    dry_run: DryRun = False,
+    strict: Strict = False,
 ) -> None:
     """Measure kernels and print the comparison table.
 
@@ -130,7 +88,7 @@ def run(
     """
     from xpbench.bench import api
 
-    _restrict(cpus)
+    restrict_to_cpus(cpus)
     if resume is not None:
         if kernels or out is not None:
             raise XpbenchError(
@@ -444,23 +402,3 @@ def _write(text: str | bytes, out: Path | None) -> None:
 def _check_choice(option: str, value: str, known: Any) -> None:
     if value not in known:
         raise XpbenchError(f"--{option} {value!r}: expected one of {', '.join(known)}")
-
-
-def _restrict(cpus: str | None) -> None:
-    """Binds this process, and so every worker, to the CPUs named."""
-    if cpus is None:
-        return
-    if not hasattr(os, "sched_setaffinity"):
-        raise XpbenchError("--cpus: this system cannot bind a process to CPUs; leave the option out")
-    available = os.sched_getaffinity(0)
-    chosen: set[int] = set()
-    for part in cpus.split(","):
-        first, _, last = part.partition("-")
-        if not (first.isdigit() and (last or first).isdigit()):
-            raise XpbenchError(f"--cpus {cpus!r}: expected numbers and ranges, e.g. 0,1 or 0-3")
-        chosen |= set(range(int(first), int(last or first) + 1))
-    if not chosen or not chosen <= available:
-        raise XpbenchError(
-            f"--cpus {cpus!r}: this machine lets us use {', '.join(map(str, sorted(available)))}"
-        )
-    os.sched_setaffinity(0, chosen)

@@ -1,0 +1,95 @@
+"""The options that several commands share: what is typed, and what the help says of it."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from xpbench.bench.exceptions import XpbenchError
+
+Kernels = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[KERNEL|FILE.py]...", help="Kernel names, and Python files that declare some."
+    ),
+]
+Backends = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--backend", metavar="NAME", help="A backend, or a Python file that declares one. Repeatable."
+    ),
+]
+Devices = Annotated[
+    list[str] | None, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1, ... Repeatable.")
+]
+Dtypes = Annotated[
+    list[str] | None, typer.Option("--dtype", metavar="NAME", help="float32 or float64. Repeatable.")
+]
+Sizes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--size", metavar="NAME|KEY=N", help="small, medium, large, ..., or n=1024. Repeatable."
+    ),
+]
+Chapters = Annotated[
+    list[str] | None,
+    typer.Option("--chapter", metavar="NAME", help="All kernels of a chapter. Repeatable."),
+]
+Everything = Annotated[bool, typer.Option("--all", help="All kernels.")]
+Preset = Annotated[
+    str, typer.Option("--preset", metavar="NAME", help="smoke, default, survey or thorough.")
+]
+Baseline = Annotated[
+    str,
+    typer.Option("--baseline", metavar="NAME", help="The backend that the others are compared with."),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option("--threads", metavar="N", help="CPU threads a library may use. Default: all."),
+]
+Cpus = Annotated[
+    str | None, typer.Option("--cpus", metavar="LIST", help="The CPUs to run on, e.g. 0,1 or 0-3.")
+]
+Precision = Annotated[str, typer.Option("--precision", metavar="NAME", help="ieee, tf32 or native.")]
+Timeout = Annotated[
+    float, typer.Option("--timeout", metavar="SECONDS", help="Seconds after which a case is stopped.")
+]
+Seed = Annotated[
+    int, typer.Option("--seed", metavar="N", help="The seed of the inputs and of every shuffle.")
+]
+Forks = Annotated[int | None, typer.Option("--forks", metavar="N", help="Fresh processes per case.")]
+Seconds = Annotated[
+    float | None,
+    typer.Option("--time", metavar="SECONDS", help="Seconds of timed rounds a case and fork."),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FOLDER", help="The folder of the run. Default: results/<name>."),
+]
+Resume = Annotated[
+    Path | None, typer.Option("--resume", metavar="FOLDER", help="Complete the run in this folder.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be measured, and stop.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit 1 if any cell could not be measured.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON list.")]
+
+
+def restrict_to_cpus(cpus: str | None) -> None:
+    """Binds this process, and so every worker, to the CPUs named."""
+    if cpus is None:
+        return
+    if not hasattr(os, "sched_setaffinity"):
+        raise XpbenchError("--cpus: this system cannot bind a process to CPUs; leave the option out")
+    available = os.sched_getaffinity(0)
+    chosen: set[int] = set()
+    for part in cpus.split(","):
+        first, _, last = part.partition("-")
+        if not (first.isdigit() and (last or first).isdigit()):
+            raise XpbenchError(f"--cpus {cpus!r}: expected numbers and ranges, e.g. 0,1 or 0-3")
+        chosen |= set(range(int(first), int(last or first) + 1))
+    if not chosen or not chosen <= available:
+        raise XpbenchError(
+            f"--cpus {cpus!r}: this machine lets us use {', '.join(map(str, sorted(available)))}"
+        )
+    os.sched_setaffinity(0, chosen)
