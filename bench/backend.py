@@ -73,7 +73,9 @@ class Backend:
             return (
                 f"{self.library} is installed but does not load: {said}; install it anew: {self.install}"
             )
-        return None if devices else f"{self.library} finds no device it can use"
+        if devices:
+            return None
+        return f"{self.library} finds no device it can use; on a machine that has one: {self.install}"
 
     def versions(self) -> dict[str, str]:
         """The installed versions of ``distributions``, found without importing them."""

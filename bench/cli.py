@@ -336,11 +336,11 @@ def _announce(prepared: "Plan") -> None:
     for name, reason in prepared.unusable.items():
         print(f"xpbench: {name} is not usable here: {reason}", file=sys.stderr)
     cases, forks = len(prepared.runnable), prepared.settings.forks
-    print(
-        f"{cases} cases, {forks} {'fork' if forks == 1 else 'forks'} each, "
-        f"about {words(prepared.seconds)} on {prepared.settings.threads} threads",
-        file=sys.stderr,
+    counted = (
+        f"{cases} {'case' if cases == 1 else 'cases'}, {forks} {'fork' if forks == 1 else 'forks'} each"
     )
+    threads = prepared.settings.threads
+    print(f"{counted}, about {words(prepared.seconds)} on {threads} threads", file=sys.stderr)
 
 
 def _measure(prepared: "Plan", folder: Path) -> None:

@@ -16,8 +16,8 @@ NAMED = ("matmul", "svd", "pca", "gradient_descent", "backprop")
 CHUNK_SECONDS = 60.0
 
 # What the estimate assumes of a machine it does not know; a run corrects it as it goes.
-_START_SECONDS = 2.5
-_CASE_SECONDS = 0.25
+_START_SECONDS = 2.0
+_CASE_SECONDS = 0.05
 _FLOPS_PER_SECOND = 1e10
 _WARM_CALLS = 4.0
 
