@@ -304,10 +304,8 @@ def _header(prepared: Plan, name: str, created: str) -> dict[str, Any]:
         )
         size = dict(case.size)
         itemsize = int(case.dtype.removeprefix("float")) // 8
-        entry["flops"][case.size_text] = kernel.flops(**size) if kernel.flops else None
-        entry["traffic"][f"{case.size_text}/{case.dtype}"] = (
-            kernel.traffic(itemsize, **size) if kernel.traffic else None
-        )
+        entry["flops"][case.size_text] = kernel.flop_count(size)
+        entry["traffic"][f"{case.size_text}/{case.dtype}"] = kernel.traffic_bytes(itemsize, size)
     return {
         "schema": journal.SCHEMA,
         "name": name,

@@ -100,8 +100,37 @@ class Kernel:
     def static_of(self, size: Size) -> dict[str, int]:
         return {key: size[key] for key in self.static}
 
+    def flop_count(self, size: Size) -> float | None:
+        """``flops`` at ``size``; ``None`` where the kernel states none.
+
+        Raises
+        ------
+        XpbenchError
+            If the function raises or returns no number.
+        """
+        return self._cost("flops", self.flops, (), size)
+
+    def traffic_bytes(self, itemsize: int, size: Size) -> float | None:
+        """``traffic`` at ``size`` in bytes; otherwise as ``flop_count``."""
+        return self._cost("traffic", self.traffic, (itemsize,), size)
+
     def oracle_applies(self, size: Size) -> bool:
-        return self.flops is None or self.flops(**size) <= self.oracle_flops
+        flops = self.flop_count(size)
+        return flops is None or flops <= self.oracle_flops
+
+    def _cost(
+        self, part: str, function: Callable[..., float] | None, first: tuple[int, ...], size: Size
+    ) -> float | None:
+        if function is None:
+            return None
+        text = ", ".join([*map(str, first), *(f"{key}={value}" for key, value in size.items())])
+        try:
+            return float(function(*first, **size))
+        except (ArithmeticError, TypeError, ValueError, LookupError, NameError, AttributeError) as error:
+            raise XpbenchError(
+                f"{self.file}:{self.line}: {part}({text}) of {self.name} raised "
+                f"{type(error).__name__}: {error}; expected a number"
+            ) from error
 
     def _check(self) -> None:
         where = f"the Kernel at {self.file}:{self.line}"
@@ -128,12 +157,33 @@ class Kernel:
                     f"{where}: size {name!r} must map names to positive integers, e.g. "
                     f'{{"n": 64}}, not {size!r}'
                 )
+            self._check_parameters(where, name, size)
             missing = [key for key in self.static if key not in size]
             if missing:
                 raise XpbenchError(
                     f"{where}: static= names {missing[0]!r}, which size {name!r} lacks; "
                     f"it has {', '.join(size)}"
                 )
+
+    def _check_parameters(self, where: str, name: str, size: Size) -> None:
+        """Every function of a size takes the keys of every size."""
+        calls = (
+            ("inputs", self.inputs, (None,)),
+            ("flops", self.flops, ()),
+            ("traffic", self.traffic, (8,)),
+        )
+        for part, function, positional in calls:
+            if function is None:
+                continue
+            try:
+                inspect.signature(function).bind(*positional, **size)
+            except TypeError as error:
+                keys = ", ".join(size)
+                raise XpbenchError(
+                    f"{where}: {part}= cannot be called with size {name!r} ({keys}): {error}"
+                ) from None
+            except ValueError:
+                continue  # a function written in C that does not tell its parameters
 
 
 def declared_in(file: str | Path) -> list[Kernel]:

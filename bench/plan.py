@@ -273,7 +273,7 @@ def _all(groups: Iterable[Sequence[Case]]) -> Iterator[Case]:
 
 def estimate_case(kernel: Kernel, case: Case, settings: Settings) -> float:
     """Seconds one fork is expected to spend on ``case``, from its flops and the timed rounds."""
-    flops = kernel.flops(**dict(case.size)) if kernel.flops else 0.0
+    flops = kernel.flop_count(dict(case.size)) or 0.0
     call = flops / (_FLOPS_PER_SECOND * case.threads)
     if settings.seconds == 0:
         return _CASE_SECONDS + 2 * call

@@ -123,6 +123,9 @@ def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
         ({"sizes": {"small": {"n": True}}}, "positive integers"),
         ({"static": ("steps",)}, "names 'steps', which size 'small' lacks"),
         ({"flops": 3}, "flops= must be a function"),
+        ({"flops": lambda m: m}, r"flops= cannot be called with size 'small' \(n\)"),
+        ({"traffic": lambda n: n}, "traffic= cannot be called with size 'small'"),
+        ({"inputs": lambda n: n}, "inputs= cannot be called with size 'small'"),
     ],
 )
 def test_a_malformed_kernel_names_its_part(change: dict[str, object], message: str) -> None:
@@ -139,10 +142,22 @@ def test_a_malformed_kernel_names_its_part(change: dict[str, object], message: s
         Kernel(**(parts | change))
 
 
+@pytest.mark.parametrize("flops", [lambda n: 1 / (n - n), lambda n: "many", lambda n: None])
+def test_a_cost_that_is_no_number_names_its_kernel(flops) -> None:
+    def double(xp, x):
+        return 2 * x
+
+    kernel = Kernel(
+        compute=double, inputs=lambda rng, n: n, reference=abs, sizes={"a": {"n": 1}}, flops=flops
+    )
+    with pytest.raises(XpbenchError, match=r"flops\(n=1\) of double raised"):
+        kernel.flop_count({"n": 1})
+
+
 def test_a_kernel_knows_the_file_and_the_line_of_its_declaration() -> None:
     def double(xp, x):
         return 2 * x
 
-    kernel = Kernel(compute=double, inputs=abs, reference=abs, sizes={"small": {"n": 1}})
+    kernel = Kernel(compute=double, inputs=lambda rng, n: n, reference=abs, sizes={"a": {"n": 1}})
     assert Path(kernel.file) == Path(__file__).resolve()
     assert kernel in declared_in(__file__)
