@@ -179,25 +179,26 @@ def resume(folder: Path) -> Plan:
     """
     stored = journal.read(folder)
     header = stored.header
-    found = registry.find([Path(file) for file in header["files"]])
-    cases = stored.cases
-    for case in cases:
+    try:
+        files = [Path(file) for file in header["files"]]
+        settings = Settings(**header["settings"])
+        unusable, versions, preset = header["unusable"], header["versions"], header["preset"]
+    except (KeyError, TypeError) as fault:
+        raise XpbenchError(
+            f"{folder}/run.json does not say how the run was to go on ({fault}): "
+            "it can be shown, but not resumed"
+        ) from None
+    found = registry.find(files)
+    for case in stored.cases:
         found.kernel(case.kernel)
-    for name, then in header["versions"].items():
+    for name, then in versions.items():
         now = found.backend(name).versions()
-        if now != then and name not in header["unusable"]:
+        if now != then and name not in unusable:
             raise XpbenchError(
                 f"{folder} was begun with {_list(then)}, and {_list(now)} is installed now: "
                 "one run measures one set of versions; install those, or start a new run"
             )
-    return Plan(
-        registry=found,
-        cases=cases,
-        settings=Settings(**header["settings"]),
-        unusable=header["unusable"],
-        versions=header["versions"],
-        preset=header["preset"],
-    )
+    return Plan(found, stored.cases, settings, unusable, versions, preset)
 
 
 def finished(folder: Path) -> "Results":

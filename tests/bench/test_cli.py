@@ -208,3 +208,11 @@ def test_the_cases_listed_are_those_a_run_would_measure(xpbench) -> None:
         "list", "cases", "svd", "--backend", "numpy", "--size", "n=512", "--dtype", "float64"
     )
     assert answer.stdout.strip() == "svd[n=512]/numpy@cpu/float64"
+
+
+def test_a_run_that_cannot_say_how_it_was_to_go_on_is_not_resumed(xpbench, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text('{"schema": 1, "cases": []}')
+    answer = xpbench("run", "--resume", "run")
+    assert answer.returncode == 2
+    assert "does not say how the run was to go on ('files')" in one_line(answer.stderr)
