@@ -1,12 +1,13 @@
 """What can be asked from Python: measure, verify, list, and read what was measured."""
 
 import datetime
+import hashlib
 import os
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import xpbench
 from xpbench.bench import journal, machine, plan, probe, registry, runner
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from xpbench.bench.results import Results
 
 Names = Sequence[str]
+BASELINE = "numpy"
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def run(
     precision: str = "ieee",
     timeout: float = 120.0,
     seed: int = 0,
-    baseline: str = "numpy",
+    baseline: str = BASELINE,
     out: str | Path | None = None,
 ) -> "Results":
     """Measures kernels on backends and stores the run.
@@ -76,12 +79,12 @@ def run(
         If no case could be measured.
     """
     request = Request(
-        chapters=tuple(chapters),
+        chapters=_names(chapters),
         everything=everything,
-        backends=tuple(backends),
-        devices=tuple(devices),
-        dtypes=tuple(dtypes),
-        sizes=tuple(sizes),
+        backends=_names(backends),
+        devices=_names(devices),
+        dtypes=_names(dtypes),
+        sizes=_names(sizes),
         preset=preset,
     )
     prepared = prepare(
@@ -111,7 +114,7 @@ def prepare(
     precision: str = "ieee",
     timeout: float = 120.0,
     seed: int = 0,
-    baseline: str = "numpy",
+    baseline: str = BASELINE,
 ) -> Plan:
     """Turns what was asked into cases.
 
@@ -120,19 +123,23 @@ def prepare(
     """
     preset = PRESETS.get(request.preset, PRESETS["default"])
     settings = Settings(
-        forks=_at_least("forks", preset.forks if forks is None else forks, 1),
+        forks=_whole("forks", preset.forks if forks is None else forks, 1, 1000),
         seconds=_in_range("time", preset.seconds if seconds is None else seconds, 0.0, 3600.0),
-        threads=_at_least("threads", machine.available_cpus() if threads is None else threads, 1),
+        threads=_whole("threads", machine.available_cpus() if threads is None else threads, 1, 4096),
         precision=_known_precision(precision),
-        seed=_at_least("seed", seed, 0),
+        seed=_whole("seed", seed, 0, 2**63),
         timeout=_in_range("timeout", timeout, 1e-3, 1e6),
         baseline=baseline,
     )
     backend_files, backend_names = _files_and_names(request.backends)
     kernel_files, kernel_names = _files_and_names(arguments)
     found = registry.find([*kernel_files, *backend_files])
-    names = kernel_names + [kernel.name for file in kernel_files for kernel in found.of_file(file)]
-    backend_names += [backend for file in backend_files for backend in found.backends_of(file)]
+    names = kernel_names + [
+        kernel.name for file in kernel_files for kernel in _declared(file, "kernel", found.of_file(file))
+    ]
+    backend_names += [
+        name for file in backend_files for name in _declared(file, "backend", found.backends_of(file))
+    ]
     found.backend(baseline.split("@")[0])
     rows = plan.select(found, replace(request, kernels=tuple(names)))
     states = probe.states(found, chosen_backends(found, backend_names, every_backend))
@@ -144,6 +151,9 @@ def prepare(
         raise NothingMeasured(
             f"no backend chosen has the device {' or '.join(request.devices)} ({have})"
         )
+    if baseline.split("@")[0] not in devices:
+        baseline = _another_baseline(baseline, devices)
+        settings = replace(settings, baseline=baseline)
     devices = dict(sorted(devices.items(), key=lambda item: item[0] != baseline.split("@")[0]))
     cases = plan.place(rows, devices, settings.threads, precision)
     return Plan(
@@ -182,6 +192,7 @@ def resume(folder: Path) -> Plan:
     try:
         files = [Path(file) for file in header["files"]]
         settings = Settings(**header["settings"])
+        sources = dict(header["sources"])
         unusable, versions, preset = header["unusable"], header["versions"], header["preset"]
     except (KeyError, TypeError) as fault:
         raise XpbenchError(
@@ -198,7 +209,19 @@ def resume(folder: Path) -> Plan:
                 f"{folder} was begun with {_list(then)}, and {_list(now)} is installed now: "
                 "one run measures one set of versions; install those, or start a new run"
             )
+    if _sources(found, stored.cases) != sources:
+        raise XpbenchError(
+            f"{folder} was begun with kernels or an xpbench that have changed since: one run measures "
+            "one program; start a new run"
+        )
     return Plan(found, stored.cases, settings, unusable, versions, preset)
+
+
+def _sources(found: Registry, cases: Sequence[Case]) -> dict[str, str]:
+    """The version of xpbench, and a digest of every file that says what is computed."""
+    files = {Path(found.kernels[case.kernel].file) for case in cases} | set(found.files)
+    digests = {file.name: hashlib.sha256(file.read_bytes()).hexdigest()[:16] for file in sorted(files)}
+    return {"xpbench": xpbench.__version__, **digests}
 
 
 def finished(folder: Path) -> "Results":
@@ -280,9 +303,13 @@ def _first(state: probe.State) -> list[str]:
     return list(kinds.values())
 
 
-def _files_and_names(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
+def _files_and_names(arguments: Names) -> tuple[list[Path], list[str]]:
     files = [Path(text) for text in arguments if _is_path(text)]
     return files, [text for text in arguments if not _is_path(text)]
+
+
+def _names(names: Names) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _is_path(text: str) -> bool:
@@ -316,6 +343,7 @@ def _header(prepared: Plan, name: str, created: str) -> dict[str, Any]:
         "seed": prepared.settings.seed,
         "settings": prepared.settings.to_json(),
         "files": [str(file) for file in prepared.registry.files],
+        "sources": _sources(prepared.registry, prepared.cases),
         "versions": {name: dict(versions) for name, versions in prepared.versions.items()},
         "unusable": dict(prepared.unusable),
         "machine": machine.describe(),
@@ -334,9 +362,30 @@ def _known_precision(name: str) -> str:
     return name
 
 
-def _at_least(name: str, value: int, least: int) -> int:
-    if value < least:
-        raise XpbenchError(f"--{name} {value}: expected {least} or more")
+def _declared(file: Path, noun: str, found: Sequence[_T]) -> Sequence[_T]:
+    if not found:
+        raise XpbenchError(f"{file} declares no {noun}: name a file that does")
+    return found
+
+
+def _another_baseline(asked: str, devices: Mapping[str, Sequence[str]]) -> str:
+    """The first backend of the run, where the usual baseline is not among them.
+
+    Raises
+    ------
+    XpbenchError
+        If a baseline was asked for that the run does not measure.
+    """
+    if asked != BASELINE:
+        raise XpbenchError(
+            f"--baseline {asked!r} is not measured in this run: expected one of {', '.join(devices)}"
+        )
+    return next(iter(devices))
+
+
+def _whole(name: str, value: int, least: int, most: int) -> int:
+    if not isinstance(value, int) or not least <= value <= most:
+        raise XpbenchError(f"--{name} {value!r}: expected a whole number from {least} to {most}")
     return value
 
 

@@ -1,7 +1,9 @@
 """The commands: what is typed, what is printed, and the exit code."""
 
+import io
 import json
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -140,6 +142,7 @@ def verify(
     Every usable backend is held against the oracle, and the backends against each other.
     """
     from xpbench.bench import api, verification
+    from xpbench.bench.measurement import as_json as plain_json
     from xpbench.bench.report.agreement_table import as_records, as_table
 
     prepared = api.prepare(
@@ -156,7 +159,7 @@ def verify(
     with _observer(prepared, set()) as observer:
         found = verification.verify(prepared, observer)
     if as_json:
-        print(json.dumps(as_records(found), indent=2))
+        print(json.dumps(plain_json(as_records(found)), indent=2, allow_nan=False))
     else:
         console = _console()
         console.print(as_table(found, console.width))
@@ -297,12 +300,19 @@ def list_cases(
 
 def main() -> int:
     """The entry point: runs a command and turns every fault of ours into a line and an exit code."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except XpbenchError as error:
         print(f"xpbench: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        print(f"xpbench: {error}; what was measured is kept, and --resume goes on", file=sys.stderr)
+        return XpbenchError.exit_code
     return 0
 
 
@@ -382,19 +392,21 @@ def _console() -> Any:
     from rich.console import Console
 
     # A pipe has no width of its own; 80 columns is what a reader of the file can count on.
-    return Console() if sys.stdout.isatty() else Console(width=int(os.environ.get("COLUMNS", 80)))
+    columns = os.environ.get("COLUMNS", "")
+    width = max(40, int(columns)) if re.fullmatch("[0-9]{1,5}", columns) else 80
+    return Console() if sys.stdout.isatty() else Console(width=width)
 
 
 def _write(text: str | bytes, out: Path | None) -> None:
-    if isinstance(text, bytes) and out is None:
+    if out is None and isinstance(text, str):
+        print(text, end="" if text.endswith("\n") else "\n")
+    elif out is None:
         if sys.stdout.isatty():
             raise XpbenchError("this format is binary: name a file with -o")
-        sys.stdout.buffer.write(text)
-    elif out is None:
-        print(text)
+        sys.stdout.buffer.write(text.encode() if isinstance(text, str) else text)
     else:
         try:
-            out.write_bytes(text if isinstance(text, bytes) else text.encode())
+            out.write_bytes(text.encode() if isinstance(text, str) else text)
         except OSError as error:
             raise XpbenchError(f"{out} cannot be written: {error.strerror}") from error
 

@@ -16,7 +16,7 @@ from xpbench.bench.case import Case
 from xpbench.bench.clock import as_sequence
 from xpbench.bench.exceptions import Unsupported
 from xpbench.bench.kernel import Kernel
-from xpbench.bench.task import Task, announce
+from xpbench.bench.task import Task, announce, die_with_parent
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,9 @@ class DataFault(Exception):
 
 
 def widen(array: np.ndarray) -> np.ndarray:
-    return array.astype(np.float64) if array.dtype.kind == "f" else array
+    """A copy, in double precision where it is floating or complex: an oracle may write to it."""
+    wide = {"f": np.float64, "c": np.complex128}.get(array.dtype.kind, array.dtype)
+    return np.array(array, dtype=wide)
 
 
 def draw(kernel: Kernel, case: Case, seed: int) -> Data:
@@ -61,7 +63,11 @@ def draw(kernel: Kernel, case: Case, seed: int) -> Data:
     if not kernel.oracle_applies(size):
         return data
     outputs = as_sequence(kernel.reference(*data.exact_inputs, **kernel.static_of(size)))
-    return Data(inputs, tuple(np.asarray(output) for output in outputs))
+    made = tuple(np.asarray(output) for output in outputs)
+    for index, output in enumerate(made):
+        if output.dtype.kind not in "fciub":
+            raise TypeError(f"reference returned {outputs[index]!r:.60}; expected an array of numbers")
+    return Data(inputs, made)
 
 
 def store(folder: Path, case: Case, kernel: Kernel, seed: int) -> None:
@@ -70,18 +76,18 @@ def store(folder: Path, case: Case, kernel: Kernel, seed: int) -> None:
     place.mkdir(parents=True, exist_ok=True)
     try:
         data = draw(kernel, case, seed)
-    except Unsupported as lack:
-        _write(place, {"status": "unsupported", "reason": str(lack)})
-    except MemoryError as error:
-        _write(place, {"status": "oom", "reason": f"inputs or oracle: {error}"})
-    except Exception as error:
-        reason = f"inputs or oracle raised {type(error).__name__}: {error}"
-        _write(place, {"status": "failed", "reason": reason})
-    else:
         for index, array in enumerate(data.inputs):
             np.save(place / f"input-{index}.npy", array, allow_pickle=False)
         for index, array in enumerate(data.reference or ()):
             np.save(place / f"reference-{index}.npy", array, allow_pickle=False)
+    except Unsupported as lack:
+        _write(place, {"status": "unsupported", "reason": str(lack)})
+    except MemoryError as error:
+        _write(place, {"status": "oom", "reason": f"inputs or oracle: {error}"})
+    except (Exception, SystemExit) as error:
+        reason = f"inputs or oracle raised {type(error).__name__}: {error}"
+        _write(place, {"status": "failed", "reason": reason})
+    else:
         references = None if data.reference is None else len(data.reference)
         _write(place, {"inputs": len(data.inputs), "references": references})
 
@@ -127,6 +133,8 @@ def _place(folder: Path, case: Case) -> Path:
 
 
 def _rounded(array: np.ndarray, dtype: str) -> np.ndarray:
+    if array.dtype.kind == "c":
+        return array.astype(np.result_type(dtype, np.complex64))
     return array.astype(dtype) if array.dtype.kind == "f" else array
 
 
@@ -137,6 +145,7 @@ def _distinct(cases: list[Case]) -> Iterator[Case]:
 def main(task_file: str) -> None:
     """Makes all the data of a task, and says on standard output which of it is done."""
     say = announce()
+    die_with_parent()
     task = Task.read(Path(task_file))
     found = registry.find(task.files)
     say(event="ready")

@@ -1,6 +1,7 @@
 """The options that several commands share: what is typed, and what the help says of it."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -85,7 +86,7 @@ def restrict_to_cpus(cpus: str | None) -> None:
     chosen: set[int] = set()
     for part in cpus.split(","):
         first, _, last = part.partition("-")
-        if not (first.isdigit() and (last or first).isdigit()):
+        if not re.fullmatch(r"[0-9]{1,6}(-[0-9]{1,6})?", part):
             raise XpbenchError(f"--cpus {cpus!r}: expected numbers and ranges, e.g. 0,1 or 0-3")
         chosen |= set(range(int(first), int(last or first) + 1))
     if not chosen or not chosen <= available:

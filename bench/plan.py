@@ -1,5 +1,6 @@
 """Which cases are measured, in which order, and how long that will take."""
 
+import difflib
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -119,20 +120,29 @@ def select(registry: Registry, request: Request) -> list[Row]:
     for dtype in request.dtypes:
         _one_of(dtype, {name: name for name in DTYPES}, "dtype")
     kernels = _kernels(registry, request, preset)
+    if not kernels:
+        raise XpbenchError(
+            f"none of the kernels named is in the chapter {' or '.join(request.chapters)}"
+        )
+    for text in request.sizes:
+        if not any(True for kernel in kernels for _ in sizes_of(kernel, (text,), preset)):
+            raise XpbenchError(_unknown_size(text, kernels))
     rows = [
         Row(kernel.name, size, size_name, dtype)
         for kernel in kernels
         for size_name, size in sizes_of(kernel, request.sizes, preset)
         for dtype in request.dtypes or preset.dtypes
     ]
-    if not rows:
-        names = sorted({name for kernel in kernels for name in kernel.sizes})
-        keys = sorted({key for kernel in kernels for size in kernel.sizes.values() for key in size})
-        raise XpbenchError(
-            f"no kernel chosen has the size {' or '.join(request.sizes)}: name one of "
-            f"{', '.join(names)}, or give a value to one of {', '.join(keys)}, e.g. {keys[0]}=128"
-        )
     return list(dict.fromkeys(rows))
+
+
+def _unknown_size(text: str, kernels: Sequence[Kernel]) -> str:
+    names = sorted({name for kernel in kernels for name in kernel.sizes})
+    keys = sorted({key for kernel in kernels for size in kernel.sizes.values() for key in size})
+    near = difflib.get_close_matches(text, names, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"name one of {', '.join(names)}"
+    values = f", or give a value to one of {', '.join(keys)}, e.g. {keys[0]}=128" if keys else ""
+    return f"no kernel chosen has the size {text!r}: {hint}{values}"
 
 
 def place(
@@ -193,7 +203,7 @@ def parse_size(text: str) -> dict[str, int]:
     """
     size = {}
     for part in text.split(","):
-        match = re.fullmatch(r"\s*([A-Za-z_]\w*)\s*=\s*([0-9_]+)\s*", part)
+        match = re.fullmatch(r"\s*([A-Za-z_]\w*)\s*=\s*([0-9]{1,15})\s*", part)
         if match is None or int(match[2]) == 0:
             raise XpbenchError(
                 f"size {text!r}: expected NAME=POSITIVE INTEGER, e.g. n=1024 or n=1000,d=20"

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from xpbench.bench import registry
+from xpbench.bench.backend import Backend
 from xpbench.bench.registry import Registry
 from xpbench.bench.task import announce
 
@@ -62,6 +64,12 @@ def _broken(found: Registry, names: Sequence[str], reason: str) -> list[State]:
     return [State(name, False, reason, (), found.backends[name].versions()) for name in names]
 
 
+def _answer(backend: Backend) -> dict[str, Any]:
+    reason = backend.unusable()
+    devices = () if reason else tuple(map(str, backend.devices()))
+    return vars(State(backend.name, reason is None, reason or "", devices, backend.versions()))
+
+
 def main(question: str) -> None:
     """Answers for the backends named in ``question`` on standard output."""
     say = announce()
@@ -69,17 +77,11 @@ def main(question: str) -> None:
     found = registry.find([Path(file) for file in asked["files"]])
     answers = []
     for name in asked["backends"]:
-        backend = found.backend(name)
-        reason = backend.unusable()
-        answers.append(
-            {
-                "backend": name,
-                "usable": reason is None,
-                "reason": reason or "",
-                "devices": [] if reason else backend.devices(),
-                "versions": backend.versions(),
-            }
-        )
+        try:
+            answers.append(_answer(found.backend(name)))
+        except Exception as error:  # one broken backend must not hide the others of its library
+            reason = f"its backend raised {type(error).__name__}: {error}"
+            answers.append(vars(State(name, False, reason, (), {})))
     say(answers)
 
 

@@ -18,8 +18,17 @@ START_SECONDS = 180.0
 """How long a process may take until it is ready, which is mostly the import of a library."""
 END_SECONDS = 30.0
 
-# A user's settings for Python and pytest must not reach what we start.
-_REMOVED = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTHONSTARTUP", "PYTHONINSPECT", "PYTHONWARNINGS")
+# Settings that would change what is measured, or how, must not reach what we start.
+_REMOVED = (
+    "PYTEST_ADDOPTS",
+    "PYTEST_PLUGINS",
+    "PYTHONSTARTUP",
+    "PYTHONINSPECT",
+    "PYTHONWARNINGS",
+    "JAX_DISABLE_JIT",
+    "TORCHDYNAMO_DISABLE",
+    "TORCH_COMPILE_DISABLE",
+)
 _ADDED = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
 
 Event = dict[str, Any]
@@ -70,7 +79,6 @@ def supervise(
             stdout=subprocess.PIPE,
             stderr=errors,
             env=environment,
-            cwd=argument.parent,
             start_new_session=True,
         )
     try:

@@ -57,12 +57,12 @@ def find(files: Sequence[Path] = ()) -> Registry:
     modules = [*_package("xpbench.kernels"), *_package("xpbench.backends")]
     plugins, faults = _entry_points()
     modules += plugins
-    modules += [load_file(file) for file in files]
+    modules += [load_file(file) for file in dict.fromkeys(file.resolve() for file in files)]
     return Registry(
         kernels=_kernels(modules),
         backends=_backends(modules),
         faults=tuple(faults),
-        files=tuple(file.resolve() for file in files),
+        files=tuple(dict.fromkeys(file.resolve() for file in files)),
     )
 
 

@@ -146,14 +146,16 @@ class _Run:
         """Measures a visit's cases, in as many processes as it takes for each to have a record."""
         retried: set[str] = set()
         idle_deaths = 0
-        cold = visit.fork == 0
+        tried: set[str] = set()
         while remaining := self.progress.remaining(visit):
             # A case that was killed once comes last, so that the others are safe when it dies again.
             remaining.sort(key=lambda case: str(case) in retried)
             rest = replace(visit, cases=tuple(remaining))
             on_event = self._on_event(visit.fork)
+            # What a dead process had not begun finds the caches as empty as ever.
+            cold = visit.fork == 0 and not tried & {str(case) for case in remaining}
             ending = self._process("worker", rest, on_event, self.settings.timeout, cold)
-            cold = False
+            tried.add(ending.during)
             if not ending.fault:
                 left = self.progress.remaining(visit)
                 if len(left) == len(remaining):

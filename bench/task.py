@@ -1,7 +1,9 @@
 """What a parent asks of a worker, and how the worker answers while it works."""
 
+import ctypes
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -62,3 +64,10 @@ def announce() -> Callable[..., None]:
         channel.write(json.dumps(event if answer is None else answer) + "\n")
 
     return say
+
+
+def die_with_parent() -> None:
+    """Asks Linux to kill this process when its parent dies; elsewhere it is left to the parent."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)

@@ -94,7 +94,10 @@ class _Outputs:
         static = kernel.static_of(dict(row[0].size))
         found = []
         for first, second in itertools.combinations(kept, 2):
-            pair = agreement.between(kernel, kept[first], kept[second], inputs, static, first.dtype)
+            try:
+                pair = agreement.between(kernel, kept[first], kept[second], inputs, static, first.dtype)
+            except agreement.ErrorsFailed as fault:
+                pair = agreement.Agreement({}, False, str(fault))
             value, limit = pair.errors.get(pair.worst, (float("nan"), float("nan")))
             found.append(Difference(first, second, pair.worst, value, limit, pair.agrees, pair.reason))
         return found

@@ -1,8 +1,6 @@
 """A worker: one backend in one setting measures its cases, a line of the journal each."""
 
-import ctypes
 import functools
-import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +17,7 @@ from xpbench.bench.case import Case
 from xpbench.bench.exceptions import Unsupported
 from xpbench.bench.kernel import Kernel
 from xpbench.bench.measurement import Measurement
-from xpbench.bench.task import Task, announce
+from xpbench.bench.task import Task, announce, die_with_parent
 
 WARM_UP_SHARE = 0.25
 THROUGHPUT_SHARE = 0.5
@@ -57,7 +55,7 @@ class Worker:
             return replace(record, status="unsupported", reason=str(reason))
         except data.DataFault as fault:
             return replace(record, status=fault.status, reason=fault.reason)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             status = "oom" if _is_out_of_memory(error) else "failed"
             return replace(record, status=status, reason=_one_line(error))
 
@@ -105,6 +103,7 @@ class Worker:
             others=seen.others,
             switches=seen.switches,
         )
+        self._check_unchanged(record, arrays, made)
         refetched = self._fetch(last)
         if not _identical(fetched, refetched):
             record = self._judge(record, kernel, refetched, made)
@@ -126,8 +125,18 @@ class Worker:
             raise Finished(replace(record, status="wrong", reason=found.reason, samples=()))
         return record
 
+    def _check_unchanged(self, record: Measurement, arrays: Sequence[Any], made: data.Data) -> None:
+        """A kernel that writes to its inputs computes something else in every call."""
+        for index, (array, host) in enumerate(zip(arrays, made.inputs, strict=True)):
+            if not np.array_equal(
+                np.asarray(self.backend.fetch(array)), host, equal_nan=host.dtype.kind in "fc"
+            ):
+                reason = f"compute changed its input {index}; a kernel must leave its inputs as they are"
+                raise Finished(replace(record, status="wrong", reason=reason, samples=()))
+
     def _fetch(self, outputs: Any) -> tuple[np.ndarray, ...]:
-        return tuple(self.backend.fetch(output) for output in clock.as_sequence(outputs))
+        # Copies, because a fetched array may share the memory of one that later calls change.
+        return tuple(np.array(self.backend.fetch(output)) for output in clock.as_sequence(outputs))
 
     def _keep(self, case: Case, outputs: Sequence[np.ndarray]) -> None:
         path = data.outputs_file(self.task.outputs, case)
@@ -188,28 +197,21 @@ def _identical(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> boo
     )
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def _is_out_of_memory(error: BaseException) -> bool:
     text = f"{type(error).__name__} {error}"
     signs = ("OutOfMemory", "RESOURCE_EXHAUSTED", "can't allocate memory", "bad_alloc")
     return isinstance(error, MemoryError) or any(sign in text for sign in signs)
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: BaseException) -> str:
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:500]}".rstrip(": ")
-
-
-def _die_with_parent() -> None:
-    """Asks Linux to kill this process when its parent dies; elsewhere it is left to the parent."""
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 
 
 def main(task_file: str) -> None:
     """Measures the cases of a task. The environment variables stand already; see the runner."""
     say = announce()
-    _die_with_parent()
+    die_with_parent()
     task = Task.read(Path(task_file))
     found = registry.find(task.files)
     backend = found.backend(task.backend)

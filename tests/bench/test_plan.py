@@ -51,11 +51,13 @@ def test_a_typed_size_changes_only_what_it_names(found) -> None:
 
 
 def test_a_size_that_no_kernel_has_lists_those_there_are(found) -> None:
-    with pytest.raises(XpbenchError, match=r"has the size gigantic: name one of .*small.* e\.g\. "):
+    with pytest.raises(XpbenchError, match=r"has the size 'gigantic': name one of .*small.* e\.g\. "):
         select(found, Request(sizes=("gigantic",)), DEVICES, 2, "ieee")
 
 
-@pytest.mark.parametrize("text", ["n=", "n=0", "n=-3", "=3", "n=1.5", "n=1,,m=2", "n=nan"])
+@pytest.mark.parametrize(
+    "text", ["n=", "n=0", "n=-3", "=3", "n=1.5", "n=1,,m=2", "n=nan", "n=_", "n=" + "9" * 400]
+)
 def test_a_size_that_cannot_be_read_says_what_was_expected(text: str) -> None:
     with pytest.raises(XpbenchError, match="expected NAME=POSITIVE INTEGER"):
         parse_size(text)

@@ -61,9 +61,11 @@ FAULTS = {
         "no such verb",
     ),
     "starves": ("raise MemoryError('Unable to allocate 1 PiB')", "oom", "1 PiB"),
-    "leaves": ("raise SystemExit(3)", "crashed", ""),
+    "leaves": ("raise SystemExit(3)", "failed", "SystemExit: 3"),
     "wrong": ("x = 2 * x", "wrong", "limit"),
     "shapes": ("x = x[1:]", "wrong", "shape"),
+    "overwrites": ("x *= 2; return x", "wrong", "changed its input 0"),
+    "quits": ("import sys; sys.exit(0)", "failed", "SystemExit"),
     "poisons": ("x = x * float('nan')", "wrong", "finite"),
 }
 
@@ -209,6 +211,21 @@ def test_an_interrupted_run_can_be_shown_and_resumed_without_measuring_twice(
     keys = Counter((record["id"], record["fork"]) for record in map(json.loads, lines))
     assert len(keys) == 3 * 2 * 4
     assert set(keys.values()) == {1}
+
+
+def test_what_a_dead_process_had_not_begun_still_counts_as_cold(write_kernel, tmp_path) -> None:
+    exits = write_kernel("exits", "import os; os._exit(3)")
+    found = measure(tmp_path / "run", [exits, *(write_kernel(f"k{i}") for i in range(4))], forks=1)
+    assert all(m.cold for m in found if m.case.kernel != "exits")
+
+
+def test_a_run_is_not_resumed_with_another_kernel(write_kernel, tmp_path, xpbench) -> None:
+    path = write_kernel("edited")
+    measure(tmp_path / "run", [path], forks=1)
+    path.write_text(path.read_text() + "# another program\n")
+    refused = xpbench("run", "--resume", tmp_path / "run")
+    assert refused.returncode == 2
+    assert "have changed since" in refused.stderr
 
 
 def test_a_run_is_not_resumed_with_other_versions(write_kernel, tmp_path, xpbench) -> None:
