@@ -113,6 +113,7 @@ def run(
     if dry_run:
         return
     folder = resume or api.begin(prepared, out)
+    print(f"results go to {folder}", file=sys.stderr)
     _measure(prepared, folder)
     results = api.finished(folder)
     _print_tables(results.cases, "latency")
@@ -361,6 +362,8 @@ def _measure(prepared: "Plan", folder: Path) -> None:
         with _observer(prepared, done) as observer:
             runner.execute(folder, prepared.registry, prepared.runnable, prepared.settings, observer)
     except KeyboardInterrupt:
+        # An impatient second Ctrl-C must not cost the table and the word on how to go on.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         _print_tables(api.load(folder).cases, "latency")
         print(f"\nInterrupted. `xpbench run --resume {folder}` measures the rest.", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
