@@ -220,7 +220,7 @@ def resume(folder: Path) -> Plan:
 def _sources(found: Registry, cases: Sequence[Case]) -> dict[str, str]:
     """The version of xpbench, and a digest of every file that says what is computed."""
     files = {Path(found.kernels[case.kernel].file) for case in cases} | set(found.files)
-    digests = {file.name: hashlib.sha256(file.read_bytes()).hexdigest()[:16] for file in sorted(files)}
+    digests = {str(file): hashlib.sha256(file.read_bytes()).hexdigest()[:16] for file in sorted(files)}
     return {"xpbench": xpbench.__version__, **digests}
 
 

@@ -235,9 +235,10 @@ def list_kernels(
     """Every kernel, with its chapter, sizes and file."""
     from xpbench.bench import api
 
-    found = [k for k in api.list_kernels(*files or []) if not chapter or k["chapter"] in chapter]
+    known = api.list_kernels(*files or [])
+    found = [k for k in known if not chapter or k["chapter"] in chapter]
     if chapter and not found:
-        chapters = sorted({k["chapter"] for k in api.list_kernels(*files or [])})
+        chapters = sorted({k["chapter"] for k in known})
         raise XpbenchError(f"unknown chapter {chapter[0]!r}: expected one of {', '.join(chapters)}")
     if as_json:
         print(json.dumps(found, indent=2))
@@ -302,7 +303,9 @@ def list_cases(
 def main() -> int:
     """The entry point: runs a command and turns every fault of ours into a line and an exit code."""
     for ending in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ending, signal.default_int_handler)
+        # What `nohup` made us ignore stays ignored.
+        if signal.getsignal(ending) is not signal.SIG_IGN:
+            signal.signal(ending, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
