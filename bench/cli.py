@@ -2,8 +2,6 @@
 
 import io
 import json
-import os
-import re
 import signal
 import sys
 from pathlib import Path
@@ -36,6 +34,7 @@ from xpbench.bench.options import (
     Timeout,
     restrict_to_cpus,
 )
+from xpbench.bench.output import console_of_output, print_tables, write
 
 if TYPE_CHECKING:
     from xpbench.bench.api import Plan
@@ -116,7 +115,7 @@ def run(
     print(f"results go to {folder}", file=sys.stderr)
     _measure(prepared, folder)
     results = api.finished(folder)
-    _print_tables(results.cases, "latency")
+    print_tables(results.cases, "latency")
     print(f"\nThe run is in {folder}; `xpbench table {folder}` prints it again.")
     statuses = set(results.cases["status"])
     if "wrong" in statuses or (strict and statuses != {"ok"}):
@@ -162,7 +161,7 @@ def verify(
     if as_json:
         print(json.dumps(plain_json(as_records(found)), indent=2, allow_nan=False))
     else:
-        console = _console()
+        console = console_of_output()
         console.print(as_table(found, console.width))
     for sentence in found.disagreements:
         print(f"disagrees: {sentence}", file=sys.stderr)
@@ -211,19 +210,19 @@ def table(
     _check_choice("format", form, [*FORMATS, "svg", "pytest-benchmark"])
     _check_choice("metric", metric, METRICS)
     if form == "pytest-benchmark":
-        _write(json.dumps(export(stored), indent=1), out)
+        write(json.dumps(export(stored), indent=1), out)
         return
     frame = summarise(stored, baseline)
     if form == "svg":
         from xpbench.bench.report.picture import as_svg
 
-        _write(as_svg(frame, metric=metric), out)
+        write(as_svg(frame, metric=metric), out)
     elif form == "rich" and out is None:
-        _print_tables(frame, metric)
+        print_tables(frame, metric)
     elif form == "rich":
-        _write(plain(frame, metric=metric), out)
+        write(plain(frame, metric=metric), out)
     else:
-        _write(render(frame, form, metric=metric), out)
+        write(render(frame, form, metric=metric), out)
 
 
 @listing.command("kernels", epilog="Example: xpbench list kernels my_kernel.py --json")
@@ -367,7 +366,7 @@ def _measure(prepared: "Plan", folder: Path) -> None:
     except KeyboardInterrupt:
         # An impatient second Ctrl-C must not cost the table and the word on how to go on.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        _print_tables(api.load(folder).cases, "latency")
+        print_tables(api.load(folder).cases, "latency")
         print(f"\nInterrupted. `xpbench run --resume {folder}` measures the rest.", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
 
@@ -385,36 +384,6 @@ def _observer(prepared: "Plan", done: set[tuple[str, int]]) -> "Bar | Lines":
     if console.is_terminal:
         return Bar(console, forecast)
     return Lines(lambda text: print(text, file=sys.stderr, flush=True), forecast)
-
-
-def _print_tables(frame: Any, metric: str) -> None:
-    from xpbench.bench.report.table import render
-
-    console = _console()
-    console.print(render(frame, "rich", metric=metric, width=console.width))
-
-
-def _console() -> Any:
-    from rich.console import Console
-
-    # A pipe has no width of its own; 80 columns is what a reader of the file can count on.
-    columns = os.environ.get("COLUMNS", "")
-    width = max(40, int(columns)) if re.fullmatch("[0-9]{1,5}", columns) else 80
-    return Console() if sys.stdout.isatty() else Console(width=width)
-
-
-def _write(text: str | bytes, out: Path | None) -> None:
-    if out is None and isinstance(text, str):
-        print(text, end="" if text.endswith("\n") else "\n")
-    elif out is None:
-        if sys.stdout.isatty():
-            raise XpbenchError("this format is binary: name a file with -o")
-        sys.stdout.buffer.write(text.encode() if isinstance(text, str) else text)
-    else:
-        try:
-            out.write_bytes(text.encode() if isinstance(text, str) else text)
-        except OSError as error:
-            raise XpbenchError(f"{out} cannot be written: {error.strerror}") from error
 
 
 def _check_choice(option: str, value: str, known: Any) -> None:

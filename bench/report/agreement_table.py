@@ -40,7 +40,7 @@ def as_records(found: Verification) -> list[dict[str, Any]]:
 def as_table(found: Verification, width: int) -> Group:
     """A row per kernel and size, a column per backend, and one for the backends among each other."""
     cells = [{**_place(m.case), "cell": _judged(m)} for m in found.measurements]
-    for differences in grouped_by_row(found.differences):
+    for differences in grouped(found.differences, lambda d: d.first.row).values():
         place = _place(differences[0].first) | {"backend": APART, "device": "cpu"}
         cells.append({**place, "cell": _apart(differences)})
     grids = [
@@ -49,13 +49,6 @@ def as_table(found: Verification, width: int) -> Group:
         for grid in fitting(f"{dtype} · agreement", group, lambda cell: cell["cell"], width)
     ]
     return as_rich(Sheet(_verdict(found), (Part(tuple(grids), LEGEND, tuple(_notes(found))),)))
-
-
-def grouped_by_row(differences: Iterable[Difference]) -> list[list[Difference]]:
-    rows: dict[tuple[Any, ...], list[Difference]] = {}
-    for difference in differences:
-        rows.setdefault(difference.first.row, []).append(difference)
-    return list(rows.values())
 
 
 def _place(case: Case) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Literal, TypeVar
 
 from xpbench.bench.report.records import Record
 
+Item = TypeVar("Item")
 Key = TypeVar("Key")
 Tone = Literal["plain", "strong", "quiet", "good", "bad", "alarm"]
 
@@ -159,9 +160,9 @@ def heading_of(record: Record) -> str:
     return place_of(record).removesuffix("@cpu")
 
 
-def grouped(records: Iterable[Record], key: Callable[[Record], Key]) -> dict[Key, list[Record]]:
+def grouped(records: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list[Item]]:
     """The records by ``key``, in the order in which the keys first occur."""
-    groups: dict[Key, list[Record]] = {}
+    groups: dict[Key, list[Item]] = {}
     for record in records:
         groups.setdefault(key(record), []).append(record)
     return groups
