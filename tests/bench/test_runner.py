@@ -139,9 +139,18 @@ def test_a_slow_first_call_never_reaches_the_steady_state(write_kernel, tmp_path
         assert max(measurement.samples) * measurement.iterations < 0.3
 
 
+# Started in the background, the tests ignore SIGINT, and so would their children. A preexec_fn would
+# do it too, but forks this process, in which JAX may have threads.
+HEARS_SIGINT = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+
+
 def start(folder: Path, *arguments: str | Path) -> "subprocess.Popen[str]":
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
-    command = [sys.executable, "-m", "xpbench", "run", *map(str, arguments)]
+    command = [sys.executable, "-c", HEARS_SIGINT, "-m", "xpbench", "run", *map(str, arguments)]
     return subprocess.Popen(
         command,
         cwd=folder,
@@ -149,8 +158,6 @@ def start(folder: Path, *arguments: str | Path) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # Started in the background, the tests ignore SIGINT, and so would their children.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
 
 
