@@ -14,7 +14,7 @@ from xpbench.bench.vocabulary import Array, Vocabulary
 
 
 class CupyVocabulary(Vocabulary):
-    def __init__(self, cupy: Any, cupyx_special: Any, namespace: Any) -> None:
+    def __init__(self, cupy: Any, cupyx_special: Any, cupyx_linalg: Any, namespace: Any) -> None:
         special = Special(
             "cupy",
             betainc=cupyx_special.betainc,
@@ -29,6 +29,10 @@ class CupyVocabulary(Vocabulary):
         )
         super().__init__(namespace, special=special, random=CupyDraws(cupy))
         self._cupy = cupy
+        self._linalg = cupyx_linalg
+
+    def solve_triangular(self, a: Array, b: Array, *, lower: bool) -> Array:
+        return self._linalg.solve_triangular(a, b, lower=lower)
 
     def gather(self, x: Array, indices: Array, *, axis: int = 0) -> Array:
         return self._cupy.take(x, indices, axis=axis)
@@ -110,6 +114,7 @@ class Cupy(Backend):
         import array_api_compat.cupy as namespace
         import cupy
         import cupyx
+        import cupyx.scipy.linalg
         import cupyx.scipy.special
 
         self.require_device(setting.device)
@@ -117,7 +122,7 @@ class Cupy(Backend):
         cupy.cuda.Device(int(setting.device.partition(":")[2] or 0)).use()
         # Unasked, CuPy returns numbers for a singular matrix, where the others raise.
         cupyx.seterr(linalg="raise")
-        self.xp = CupyVocabulary(cupy, cupyx.scipy.special, namespace)
+        self.xp = CupyVocabulary(cupy, cupyx.scipy.special, cupyx.scipy.linalg, namespace)
 
     def put(self, array: np.ndarray) -> Array:
         device_array = self.xp.asarray(np.asarray(array, order="C"))

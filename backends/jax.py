@@ -51,14 +51,22 @@ class JaxVocabulary(Vocabulary):
     def vmap(self, f: Function, in_axes: int | tuple[int | None, ...] = 0) -> Any:
         return self._jax.vmap(f, in_axes=in_axes)
 
-    def value_and_grad(self, f: Function, argnums: int | tuple[int, ...] = 0) -> Any:
+    def value_and_grad(
+        self, f: Function, argnums: int | tuple[int, ...] = 0, *, by_hand: Function | None = None
+    ) -> Any:
         return self._jax.value_and_grad(f, argnums=argnums)
 
-    def jacobian(self, f: Function, argnums: int = 0) -> Any:
+    def jacobian(self, f: Function, argnums: int = 0, *, by_hand: Function | None = None) -> Any:
         return self._jax.jacrev(f, argnums=argnums)
 
-    def hessian(self, f: Function, argnums: int = 0) -> Any:
+    def hessian(self, f: Function, argnums: int = 0, *, by_hand: Function | None = None) -> Any:
         return self._jax.hessian(f, argnums=argnums)
+
+    def hessian_vector_product(self, f: Function, *, by_hand: Function | None = None) -> Any:
+        return lambda x, v: self._jax.jvp(self._jax.grad(f), (x,), (v,))[1]
+
+    def solve_triangular(self, a: Array, b: Array, *, lower: bool) -> Array:
+        return self._jax.scipy.linalg.solve_triangular(a, b, lower=lower)
 
     def gather(self, x: Array, indices: Array, *, axis: int = 0) -> Array:
         # By default every entry would be compared with the bounds once more, to fill with NaN.
@@ -166,6 +174,7 @@ class Jax(Backend):
         import jax
         import jax.monitoring
         import jax.nn
+        import jax.scipy.linalg
         import jax.scipy.special
 
         self.require_device(setting.device)

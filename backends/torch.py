@@ -43,7 +43,9 @@ class TorchVocabulary(Vocabulary):
     def vmap(self, f: Function, in_axes: int | tuple[int | None, ...] = 0) -> Any:
         return self._torch.func.vmap(f, in_dims=in_axes)
 
-    def value_and_grad(self, f: Function, argnums: int | tuple[int, ...] = 0) -> Any:
+    def value_and_grad(
+        self, f: Function, argnums: int | tuple[int, ...] = 0, *, by_hand: Function | None = None
+    ) -> Any:
         grad_and_value = self._torch.func.grad_and_value(f, argnums=argnums)
 
         def swapped(*arrays: Any) -> tuple[Any, Any]:
@@ -52,11 +54,23 @@ class TorchVocabulary(Vocabulary):
 
         return swapped
 
-    def jacobian(self, f: Function, argnums: int = 0) -> Any:
+    def jacobian(self, f: Function, argnums: int = 0, *, by_hand: Function | None = None) -> Any:
         return self._torch.func.jacrev(f, argnums=argnums)
 
-    def hessian(self, f: Function, argnums: int = 0) -> Any:
+    def hessian(self, f: Function, argnums: int = 0, *, by_hand: Function | None = None) -> Any:
         return self._torch.func.hessian(f, argnums=argnums)
+
+    def hessian_vector_product(self, f: Function, *, by_hand: Function | None = None) -> Any:
+        gradient = self._torch.func.grad(f)
+        return lambda x, v: self._torch.func.jvp(gradient, (x,), (v,))[1]
+
+    def solve_triangular(self, a: Array, b: Array, *, lower: bool) -> Array:
+        columns = b if b.ndim > 1 else b[:, None]
+        x = self._torch.linalg.solve_triangular(a, columns, upper=not lower)
+        return x if b.ndim > 1 else x[:, 0]
+
+    def lstsq(self, a: Array, b: Array) -> Array:
+        return self._torch.linalg.lstsq(a, b[:, None]).solution[:, 0]
 
     def gather(self, x: Array, indices: Array, *, axis: int = 0) -> Array:
         # index_select was six to sixteen times faster than x[indices].

@@ -113,27 +113,57 @@ class Vocabulary:
 
     # Derivatives
 
-    def value_and_grad(self, f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
+    # ``by_hand`` stands in, where the library does not differentiate, for the function returned.
+
+    def value_and_grad(
+        self, f: Function, argnums: int | tuple[int, ...] = 0, *, by_hand: Function | None = None
+    ) -> Function:
         """A function that returns ``f(*arrays)``, an array without axes, and its gradient.
 
         The gradient has the shape of the argument at ``argnums``; for a tuple of ``argnums`` it is
         a tuple. By reverse-mode differentiation.
         """
-        self._cannot_differentiate("value_and_grad")
+        return by_hand or self._cannot_differentiate("value_and_grad")
 
-    def jacobian(self, f: Function, argnums: int = 0) -> Function:
+    def jacobian(self, f: Function, argnums: int = 0, *, by_hand: Function | None = None) -> Function:
         """A function that returns the Jacobian of ``f``: ``(*shape of f, *shape of the argument)``.
 
         By reverse-mode differentiation, a pass for every output.
         """
-        self._cannot_differentiate("jacobian")
+        return by_hand or self._cannot_differentiate("jacobian")
 
-    def hessian(self, f: Function, argnums: int = 0) -> Function:
+    def hessian(self, f: Function, argnums: int = 0, *, by_hand: Function | None = None) -> Function:
         """A function that returns the Hessian of ``f``: ``(*shape of f, *argument, *argument)``.
 
         By forward over reverse differentiation.
         """
-        self._cannot_differentiate("hessian")
+        return by_hand or self._cannot_differentiate("hessian")
+
+    def hessian_vector_product(self, f: Function, *, by_hand: Function | None = None) -> Function:
+        """A function of ``x`` and ``v`` that returns the Hessian of ``f`` at ``x`` times ``v``.
+
+        By forward over reverse differentiation, at a small multiple of the cost of ``f``: the Hessian
+        is never formed (Pearlmutter, Neural Computation 6, 1994).
+        """
+        return by_hand or self._cannot_differentiate("hessian_vector_product")
+
+    # Linear systems
+
+    def solve_triangular(self, a: Array, b: Array, *, lower: bool) -> Array:
+        """``x`` of ``a x = b`` by substitution; the other triangle of ``a`` is not read.
+
+        ``a (n, n), b (n,) or (n, k) -> x`` of the shape of ``b``. LAPACK's trtrs.
+        """
+        return self.linalg.solve(self.tril(a) if lower else self.triu(a), b)
+
+    def lstsq(self, a: Array, b: Array) -> Array:
+        """The ``x`` that minimises ``|a x - b|``, for ``a`` of full column rank.
+
+        ``a (m, n), b (m,) -> x (n,)`` with ``m >= n``; ``x = R^-1 Q' b`` from ``a = Q R``. A library
+        may pivot the columns, as LAPACK's gelsy does.
+        """
+        q, r = self.linalg.qr(a)
+        return self.solve_triangular(r, q.T @ b, lower=False)
 
     # Indices
 

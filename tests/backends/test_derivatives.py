@@ -5,8 +5,7 @@ import pytest
 
 from xpbench.bench.exceptions import Unsupported
 
-# torch's own forward mode compiles a table of rules by a function it has deprecated.
-pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
+VERBS = ("value_and_grad", "jacobian", "hessian", "hessian_vector_product")
 
 
 @pytest.fixture
@@ -18,13 +17,45 @@ def differentiating(loaded):
     return loaded
 
 
-@pytest.mark.parametrize("verb", ["value_and_grad", "jacobian", "hessian"])
+@pytest.mark.parametrize("verb", VERBS)
 def test_a_library_that_does_not_differentiate_says_so(loaded, verb):
     library = loaded.backend.library
     if library not in ("numpy", "array_api_strict", "cupy"):
         pytest.skip(f"{library} differentiates")
     with pytest.raises(Unsupported, match=f"{library} does not differentiate, so it has no {verb}"):
         getattr(loaded.backend.xp, verb)(lambda x: x)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_form_by_hand_stands_in_where_a_library_does_not_differentiate(loaded, verb):
+    taken = []
+
+    def by_hand(*arrays):
+        taken.append(arrays)
+        return arrays[0]
+
+    def call(xp, x):
+        function = getattr(xp, verb)(lambda x: xp.sum(x * x), by_hand=by_hand)
+        found = function(x, x) if verb == "hessian_vector_product" else function(x)
+        return found[-1] if isinstance(found, tuple) else found
+
+    loaded(call, [1.0, 2.0])
+    assert bool(taken) == (loaded.backend.library in ("numpy", "array_api_strict", "cupy"))
+
+
+def test_hessian_vector_product_of_a_sum_of_exponentials(differentiating, rng):
+    a, x, v = rng.standard_normal((6, 3)), rng.standard_normal(3), rng.standard_normal(3)
+
+    def product(xp, a, x, v):
+        return xp.hessian_vector_product(lambda x: xp.sum(xp.exp(a @ x)))(x, v)
+
+    found = differentiating(product, a, x, v)
+    a, x, v = (differentiating.cast(array).astype(np.float64) for array in (a, x, v))
+    terms = (np.exp(a @ x) * (a @ v))[:, None] * a
+    sizes = (np.exp(a @ x) * (abs(a) @ abs(v)))[:, None] * abs(a)
+    # As for the Hessian below, and the sums of 3 products in a v.
+    margin = (6 + 4 + 3 + 3 * (abs(a) @ abs(x)).max()) * differentiating.eps * sizes.sum(axis=0)
+    assert (abs(found - terms.sum(axis=0)) <= margin).all()
 
 
 def test_value_and_grad_of_a_quadratic_form(differentiating, rng):
