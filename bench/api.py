@@ -254,32 +254,6 @@ def table(*paths: str | Path, baseline: str | None = None) -> "DataFrame":
     return summarise([journal.read(Path(path)) for path in paths], baseline)
 
 
-def list_kernels(*files: str | Path) -> list[dict[str, Any]]:
-    """Every kernel: its name, chapter, title, sizes and file."""
-    found = registry.find([Path(file) for file in files])
-    return [
-        {
-            "kernel": kernel.name,
-            "chapter": kernel.chapter,
-            "title": kernel.title,
-            "sizes": {name: dict(size) for name, size in kernel.sizes.items()},
-            "file": kernel.file,
-            "line": kernel.line,
-            "error_unit": kernel.error_unit,
-        }
-        for kernel in sorted(found.kernels.values(), key=lambda k: (k.chapter, k.file, k.line))
-    ]
-
-
-def list_backends(*files: str | Path) -> list[dict[str, Any]]:
-    """Every backend: whether it can be used here, or why not, its devices and versions."""
-    found = registry.find([Path(file) for file in files])
-    return [
-        {**vars(state), "devices": list(state.devices)}
-        for state in probe.states(found, list(found.backends)).values()
-    ]
-
-
 def chosen_backends(found: Registry, names: Names, every: bool = False) -> list[str]:
     """The backends named; without a name, ``every`` one or those that a run takes by default."""
     if names:

@@ -232,9 +232,9 @@ def list_kernels(
     as_json: AsJson = False,
 ) -> None:
     """Every kernel, with its chapter, sizes and file."""
-    from xpbench.bench import api
+    from xpbench.bench import inventory
 
-    known = api.list_kernels(*files or [])
+    known = inventory.list_kernels(*files or [])
     found = [k for k in known if not chapter or k["chapter"] in chapter]
     if chapter and not found:
         chapters = sorted({k["chapter"] for k in known})
@@ -259,9 +259,9 @@ def list_backends(
     as_json: AsJson = False,
 ) -> None:
     """Every backend: what it found here, or why it cannot be used."""
-    from xpbench.bench import api
+    from xpbench.bench import inventory
 
-    found = api.list_backends(*files or [])
+    found = inventory.list_backends(*files or [])
     if as_json:
         print(json.dumps(found, indent=2))
         return

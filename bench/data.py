@@ -14,7 +14,7 @@ import numpy as np
 from xpbench.bench import registry
 from xpbench.bench.case import Case
 from xpbench.bench.clock import as_sequence
-from xpbench.bench.exceptions import Unsupported
+from xpbench.bench.exceptions import Unsupported, is_refusal
 from xpbench.bench.kernel import Kernel
 from xpbench.bench.task import Task, announce, die_with_parent
 
@@ -85,8 +85,9 @@ def store(folder: Path, case: Case, kernel: Kernel, seed: int) -> None:
     except MemoryError as error:
         _write(place, {"status": "oom", "reason": f"inputs or oracle: {error}"})
     except (Exception, SystemExit) as error:
+        status = "refused" if is_refusal(error) else "failed"
         reason = f"inputs or oracle raised {type(error).__name__}: {error}"
-        _write(place, {"status": "failed", "reason": reason})
+        _write(place, {"status": status, "reason": reason})
     else:
         references = None if data.reference is None else len(data.reference)
         _write(place, {"inputs": len(data.inputs), "references": references})

@@ -17,3 +17,11 @@ class NothingMeasured(XpbenchError):
 
 class Unsupported(Exception):
     """A backend cannot do what a kernel asks. Becomes the cell ``unsupported`` with this reason."""
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether a library raised because the mathematics has no answer: its ``LinAlgError``.
+
+    NumPy, SciPy and CuPy share one, torch has its own; neither may be imported to ask.
+    """
+    return any(kind.__name__.lstrip("_") == "LinAlgError" for kind in type(error).__mro__)

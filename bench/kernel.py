@@ -15,6 +15,17 @@ Array = Any
 Size = Mapping[str, int]
 Errors = Mapping[str, tuple[float, float]]
 
+CHAPTERS = (
+    "linear_algebra",
+    "calculus",
+    "probability",
+    "statistics",
+    "optimization",
+    "models",
+    "pipeline",
+)
+"""The chapters of the suite, in the order of a course."""
+
 _declared: dict[tuple[str, int, str], "Kernel"] = {}
 
 
@@ -91,6 +102,12 @@ class Kernel:
     @property
     def name(self) -> str:
         return str(getattr(self.compute, "__name__", ""))
+
+    @property
+    def place(self) -> tuple[int, str, str, int]:
+        """Sorts kernels by chapter, in the order of a course, then as they are written."""
+        known = CHAPTERS.index(self.chapter) if self.chapter in CHAPTERS else len(CHAPTERS)
+        return known, self.chapter, self.file, self.line
 
     @property
     def title(self) -> str:

@@ -11,7 +11,7 @@ from xpbench.bench.exceptions import XpbenchError
 STATUSES = {
     "ok": "measured, and agrees with the oracle",
     "unsupported": "the backend lacks something the kernel needs",
-    "refused": "not started, because it could not have ended well",
+    "refused": "has no answer for these inputs, such as the inverse of a singular matrix",
     "wrong": "ran, and disagrees with the oracle",
     "oom": "ran out of memory",
     "timeout": "was stopped at its deadline",

@@ -14,6 +14,12 @@ from xpbench.bench.kernel import Kernel
 from xpbench.bench.registry import Registry
 
 NAMED = ("matmul", "svd", "pca", "gradient_descent", "backprop")
+SURVEYED = (
+    *("solve", "eigh"),
+    *("hessian_vector_product", "cumulative_integral"),
+    *("adam", "lasso"),
+)
+"""What stands for its chapter in a survey; of a chapter without any, its first two kernels do."""
 CHUNK_SECONDS = 60.0
 
 # What the estimate assumes of a machine it does not know; a run corrects it as it goes.
@@ -158,21 +164,23 @@ def place(
 
 
 def _kernels(registry: Registry, request: Request, preset: Preset) -> list[Kernel]:
-    chapters = dict.fromkeys(kernel.chapter for kernel in registry.kernels.values())
+    known = sorted(registry.kernels.values(), key=lambda kernel: kernel.place)
+    chapters = dict.fromkeys(kernel.chapter for kernel in known)
     for chapter in request.chapters:
         _one_of(chapter, chapters, "chapter")
     if request.kernels:
         chosen = [registry.kernel(name) for name in dict.fromkeys(request.kernels)]
         return [k for k in chosen if not request.chapters or k.chapter in request.chapters]
-    ours = [k for k in registry.kernels.values() if k.chapter != "user"]
     if request.chapters:
-        return [k for k in registry.kernels.values() if k.chapter in request.chapters]
+        return [kernel for kernel in known if kernel.chapter in request.chapters]
+    ours = [kernel for kernel in known if kernel.chapter != "user"]
     if request.everything:
         return ours
     named = [registry.kernels[name] for name in NAMED]
     if preset.chapters:
         for chapter in chapters:
-            named += [k for k in ours if k.chapter == chapter and k not in named][:2]
+            rest = [k for k in ours if k.chapter == chapter and k not in named]
+            named += [k for k in rest if k.name in SURVEYED] or rest[:2]
     return named
 
 

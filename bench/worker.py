@@ -14,7 +14,7 @@ import pytest
 from xpbench.bench import agreement, clock, data, journal, machine, registry, threads
 from xpbench.bench.backend import Backend
 from xpbench.bench.case import Case
-from xpbench.bench.exceptions import Unsupported
+from xpbench.bench.exceptions import Unsupported, is_refusal
 from xpbench.bench.kernel import Kernel
 from xpbench.bench.measurement import Measurement
 from xpbench.bench.task import Task, announce, die_with_parent
@@ -56,8 +56,7 @@ class Worker:
         except data.DataFault as fault:
             return replace(record, status=fault.status, reason=fault.reason)
         except (Exception, SystemExit) as error:
-            status = "oom" if _is_out_of_memory(error) else "failed"
-            return replace(record, status=status, reason=_one_line(error))
+            return replace(record, status=_status_of(error), reason=_one_line(error))
 
     def _measure(self, record: Measurement, kernel: Kernel, timer: Timer) -> Measurement:
         case, backend, task = record.case, self.backend, self.task
@@ -195,6 +194,12 @@ def _identical(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> boo
     return len(first) == len(second) and all(
         np.array_equal(a, b) and a.dtype == b.dtype for a, b in zip(first, second, strict=True)
     )
+
+
+def _status_of(error: BaseException) -> str:
+    if is_refusal(error):
+        return "refused"
+    return "oom" if _is_out_of_memory(error) else "failed"
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

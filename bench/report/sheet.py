@@ -27,6 +27,8 @@ from xpbench.bench.report.records import Record, visible
 from xpbench.bench.report.summary import NOT_FINITE
 
 LEADS, WIDENED, UNSETTLED, PARTIAL = "★", "†", "‡", "§"
+FEW_KERNELS = 8
+"""With more than these, every chapter has a grid of its own."""
 SPREAD_NOTED = 1.25
 """Forks further apart than this are marked: their processes were disturbed, or live in modes."""
 
@@ -92,18 +94,19 @@ METRICS = {
 def sheet(records: Sequence[Record], metric: str, width: int | None = None) -> Sheet:
     """The comparison of ``records``, in at most ``width`` characters where that can be done.
 
-    A grid for each run, dtype, thread count and precision; under the times a second one for
-    agreement and first call. Where its columns do not fit, a grid is divided by kind of device, and
-    where that does not help, it has a line for each case.
+    A grid for each run, dtype, thread count and precision, and for each chapter where there are more
+    than a few kernels; under the times a second one for agreement and first call. Where its columns
+    do not fit, a grid is divided by kind of device, and where that does not help, it has a line for
+    each case.
     """
     shown = _prepared(records)
-    groups = grouped(shown, lambda r: (r["run"], r["dtype"], r["threads"], r["precision"])).values()
-    several = len({record["run"] for record in shown}) > 1
+    groups = grouped(shown, _group_of(shown)).values()
+    caption = _captioner(shown)
     figures = [
         grid
         for group in groups
         for grid in fitting(
-            f"{_caption(group[0], several)} · {METRICS[metric].title}",
+            f"{caption(group[0])} · {METRICS[metric].title}",
             group,
             _filler(metric, group),
             width,
@@ -116,7 +119,7 @@ def sheet(records: Sequence[Record], metric: str, width: int | None = None) -> S
             grid
             for group in groups
             for grid in fitting(
-                f"{_caption(group[0], several)} · agreement with the oracle, and first call",
+                f"{caption(group[0])} · agreement with the oracle, and first call",
                 [record for record in group if record["agrees"] is not None],
                 _agreement,
                 width,
@@ -124,6 +127,20 @@ def sheet(records: Sequence[Record], metric: str, width: int | None = None) -> S
         ]
         parts.append(Part(tuple(agreements), tuple(_units(judged))))
     return Sheet(_title(shown), tuple(parts))
+
+
+def _group_of(records: Sequence[Record]) -> Callable[[Record], tuple[object, ...]]:
+    divided = _has_chapters(records)
+
+    def group(record: Record) -> tuple[object, ...]:
+        chapter = record["chapter"] if divided else None
+        return (record["run"], record["dtype"], record["threads"], record["precision"], chapter)
+
+    return group
+
+
+def _has_chapters(records: Sequence[Record]) -> bool:
+    return len({record["kernel"] for record in records}) > FEW_KERNELS
 
 
 def _prepared(records: Sequence[Record]) -> list[Record]:
@@ -246,10 +263,18 @@ def _title(records: Sequence[Record]) -> str:
     return ", ".join(f"{run} on {machine}" if machine else str(run) for run, machine in runs)
 
 
-def _caption(record: Record, several: bool) -> str:
-    threads = f"{record['threads']} thread" + ("" if record["threads"] == 1 else "s")
-    parts = [record["dtype"], threads, record["precision"]]
-    return " · ".join([record["run"], *parts] if several else parts)
+def _captioner(records: Sequence[Record]) -> Callable[[Record], str]:
+    """Says of a record what its group has in common and others may not."""
+    several = len({record["run"] for record in records}) > 1
+    divided = _has_chapters(records)
+
+    def caption(record: Record) -> str:
+        threads = f"{record['threads']} thread" + ("" if record["threads"] == 1 else "s")
+        parts = [record["dtype"], threads, record["precision"]]
+        chapter = [str(record["chapter"] or "other kernels").replace("_", " ")] if divided else []
+        return " · ".join([*([record["run"]] if several else []), *chapter, *parts])
+
+    return caption
 
 
 def _legend(records: Sequence[Record], metric: str) -> Iterable[str]:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from xpbench.bench.agreement import Disagreement, epsilon, largest_ratio, orthogonality, widened
-    from xpbench.bench.api import list_backends, list_kernels, load, run, table
+    from xpbench.bench.api import load, run, table
     from xpbench.bench.backend import Backend, Setting
     from xpbench.bench.exceptions import Unsupported, XpbenchError
+    from xpbench.bench.inventory import list_backends, list_kernels
     from xpbench.bench.kernel import Kernel
     from xpbench.bench.vocabulary import Vocabulary
 
@@ -27,8 +28,8 @@ _HOME = {
     "XpbenchError": "exceptions",
     "epsilon": "agreement",
     "largest_ratio": "agreement",
-    "list_backends": "api",
-    "list_kernels": "api",
+    "list_backends": "inventory",
+    "list_kernels": "inventory",
     "load": "api",
     "orthogonality": "agreement",
     "run": "api",

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from xpbench.bench.exceptions import is_refusal
+
 N = 40
 
 
@@ -37,3 +39,13 @@ def test_least_squares_leaves_a_residual_orthogonal_to_the_columns(loaded, rng, 
     # A backward error of c m n eps in A (Higham, theorem 20.3): c of 1 or so, and both terms it moves.
     scale = np.linalg.norm(a) * (np.linalg.norm(b) + np.linalg.norm(a) * np.linalg.norm(x))
     assert np.linalg.norm(a.T @ (b - a @ x)) <= max(shape) * loaded.eps * scale
+
+
+def test_a_singular_matrix_is_a_refusal_or_not_finite(loaded):
+    """A library raises its own LinAlgError, or goes on: then the check finds what it returned."""
+    try:
+        x = loaded(lambda xp, a: xp.linalg.inv(a), np.zeros((3, 3)))
+    except Exception as error:
+        assert is_refusal(error), error
+    else:
+        assert not np.isfinite(x).any()

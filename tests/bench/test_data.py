@@ -80,6 +80,7 @@ def test_arrays_without_entries_are_stored_too(tmp_path) -> None:
         (Unsupported("needs more"), "unsupported"),
         (MemoryError("needs more"), "oom"),
         (KeyError("needs more"), "failed"),
+        (np.linalg.LinAlgError("needs more"), "refused"),
     ],
 )
 def test_inputs_that_cannot_be_made_become_the_word_of_their_cells(tmp_path, error, status: str) -> None:

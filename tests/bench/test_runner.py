@@ -60,6 +60,11 @@ FAULTS = {
         "unsupported",
         "no such verb",
     ),
+    "singular": (
+        "import numpy; raise numpy.linalg.LinAlgError('Singular matrix')",
+        "refused",
+        "Singular matrix",
+    ),
     "starves": ("raise MemoryError('Unable to allocate 1 PiB')", "oom", "1 PiB"),
     "leaves": ("raise SystemExit(3)", "failed", "SystemExit: 3"),
     "wrong": ("x = 2 * x", "wrong", "limit"),

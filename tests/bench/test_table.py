@@ -241,6 +241,19 @@ def test_groups_have_tables_of_their_own_with_captions_that_say_so(runs: Any) ->
             assert text.count(f"{dtype} · 2 threads · {precision} · time of one call") == 1
 
 
+@pytest.mark.parametrize("count", [8, 9])
+def test_chapters_have_tables_of_their_own_where_there_are_many_kernels(runs: Any, count: int) -> None:
+    chapters = ["linear_algebra"] * 5 + ["calculus"] * (count - 5)
+    cases = [runs.case(kernel=f"k{index}") for index in range(count)]
+    kernels = runs.header(cases)["kernels"]
+    for index, chapter in enumerate(chapters):
+        kernels[f"k{index}"]["chapter"] = chapter
+    text = shown(summarise([runs.store(*map(runs.forks, cases), kernels=kernels)]))
+    captions = [line for line in text.splitlines() if "time of one call" in line]
+    heads = [caption.partition(" · ")[0] for caption in captions]
+    assert heads == (["float32"] if count == 8 else ["linear algebra", "calculus"])
+
+
 def test_several_runs_are_named_over_their_tables(runs: Any) -> None:
     first = runs.store(runs.forks(runs.case()))
     second = runs.store(runs.forks(runs.case()), name="day", machine={"id": "ffff"})
