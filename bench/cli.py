@@ -249,8 +249,7 @@ def list_kernels(
             print(f"{kernel['chapter']}")
         previous = kernel["chapter"]
         print(f"  {kernel['kernel']:<{width}}  {kernel['title']}")
-        for name, size in kernel["sizes"].items():
-            print(f"  {'':<{width}}    {name:<8} {','.join(f'{k}={v}' for k, v in size.items())}")
+    print("\nxpbench list kernels --json also tells sizes, formulas and how errors are measured.")
 
 
 @listing.command("backends", epilog="Example: xpbench list backends --json")
