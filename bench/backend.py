@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from xpbench.bench.exceptions import Unsupported
+from xpbench.bench.exceptions import Unsupported, one_line
 from xpbench.bench.kernel import Array
 from xpbench.bench.vocabulary import Vocabulary
 
@@ -69,9 +69,9 @@ class Backend:
         try:
             devices = self.devices()
         except Exception as error:  # a broken installation may raise anything at import
-            said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
             return (
-                f"{self.library} is installed but does not load: {said}; install it anew: {self.install}"
+                f"{self.library} is installed but does not load: {one_line(error)}; "
+                f"install it anew: {self.install}"
             )
         if devices:
             return None

@@ -25,3 +25,9 @@ def is_refusal(error: BaseException) -> bool:
     NumPy, SciPy and CuPy share one, torch has its own; neither may be imported to ask.
     """
     return any(kind.__name__.lstrip("_") == "LinAlgError" for kind in type(error).__mro__)
+
+
+def one_line(error: BaseException) -> str:
+    """An exception as its type and message in one line of at most some 500 characters."""
+    text = error.msg if isinstance(error, SyntaxError) else str(error)
+    return f"{type(error).__name__}: {' '.join(text.split())[:500]}".rstrip(": ")

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import TypeVar
 
 from xpbench.bench.backend import Backend
-from xpbench.bench.exceptions import XpbenchError
+from xpbench.bench.exceptions import XpbenchError, one_line
 from xpbench.bench.kernel import Kernel, declared_in
 
 _T = TypeVar("_T")
@@ -91,7 +91,7 @@ def load_file(file: Path) -> ModuleType:
     except XpbenchError:
         raise
     except (Exception, SystemExit) as error:
-        raise XpbenchError(f"{_place(error, path)}: {_one_line(error)}") from error
+        raise XpbenchError(f"{_place(error, path)}: {one_line(error)}") from error
     if not declared_in(path) and not _declared_backends(module):
         raise XpbenchError(
             f"{file} declares nothing to run: it needs a Kernel(compute=..., inputs=..., "
@@ -113,11 +113,6 @@ def _place(error: BaseException, path: Path) -> str:
     return f"{path}, line {frames[-1].lineno}" if frames else str(path)
 
 
-def _one_line(error: BaseException) -> str:
-    text = error.msg if isinstance(error, SyntaxError) else str(error)
-    return f"{type(error).__name__}: {' '.join(text.split())}".rstrip(": ")
-
-
 def _package(name: str) -> list[ModuleType]:
     package = importlib.import_module(name)
     return [
@@ -133,9 +128,7 @@ def _entry_points() -> tuple[list[ModuleType], list[str]]:
             try:
                 modules.append(importlib.import_module(point.module))
             except Exception as error:  # a broken plug-in must not stop the others
-                faults.append(
-                    f"the plug-in {point.name} = {point.value} is left out: {_one_line(error)}"
-                )
+                faults.append(f"the plug-in {point.name} = {point.value} is left out: {one_line(error)}")
     return modules, faults
 
 

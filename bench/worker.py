@@ -14,7 +14,7 @@ import pytest
 from xpbench.bench import agreement, clock, data, journal, machine, registry, threads
 from xpbench.bench.backend import Backend
 from xpbench.bench.case import Case
-from xpbench.bench.exceptions import Unsupported, is_refusal
+from xpbench.bench.exceptions import Unsupported, is_refusal, one_line
 from xpbench.bench.kernel import Kernel
 from xpbench.bench.measurement import Measurement
 from xpbench.bench.task import Task, announce, die_with_parent
@@ -56,7 +56,7 @@ class Worker:
         except data.DataFault as fault:
             return replace(record, status=fault.status, reason=fault.reason)
         except (Exception, SystemExit) as error:
-            return replace(record, status=_status_of(error), reason=_one_line(error))
+            return replace(record, status=_status_of(error), reason=one_line(error))
 
     def _measure(self, record: Measurement, kernel: Kernel, timer: Timer) -> Measurement:
         case, backend, task = record.case, self.backend, self.task
@@ -208,11 +208,6 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or any(sign in text for sign in signs)
 
 
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:500]}".rstrip(": ")
-
-
 def main(task_file: str) -> None:
     """Measures the cases of a task. The environment variables stand already; see the runner."""
     say = announce()
@@ -226,7 +221,7 @@ def main(task_file: str) -> None:
         _give_up(task, say, "unsupported", str(reason))
         return
     except Exception as error:
-        _give_up(task, say, "failed", f"{backend.library} could not be loaded: {_one_line(error)}")
+        _give_up(task, say, "failed", f"{backend.library} could not be loaded: {one_line(error)}")
         return
     say(event="ready")
     _run_session(Worker(task, found.kernels, backend, backend.in_force()), say)

@@ -1,6 +1,8 @@
 """The grid holds what was asked for, and its order is random, reproducible and complete."""
 
 import dataclasses
+from collections import Counter
+from itertools import groupby
 
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from xpbench import XpbenchError
 from xpbench.bench import plan, registry
 from xpbench.bench.case import Case
+from xpbench.bench.kernel import CHAPTERS
 from xpbench.bench.plan import Request, Settings, environments, parse_size, place, schedule
 
 DEVICES = {"numpy": ["cpu"], "jax": ["cpu"], "torch": ["cpu"]}
@@ -91,6 +94,22 @@ def test_an_unknown_word_lists_the_known_ones(found, request_: Request, message:
 def test_a_chapter_selects_its_kernels(found) -> None:
     cases = select(found, Request(chapters=("linear_algebra",)), DEVICES, 2, "ieee")
     assert {found.kernels[case.kernel].chapter for case in cases} == {"linear_algebra"}
+
+
+def test_a_survey_adds_one_or_two_kernels_of_every_chapter_to_the_named_ones(found) -> None:
+    cases = select(found, Request(preset="survey"), DEVICES, 2, "ieee")
+    added = {case.kernel for case in cases} - set(plan.NAMED)
+    count = Counter(found.kernels[name].chapter for name in added)
+    chapters = {kernel.chapter for kernel in found.kernels.values()} - {"user"}
+    assert set(count) == chapters
+    assert set(count.values()) <= {1, 2}
+
+
+def test_everything_goes_chapter_by_chapter_in_the_order_of_a_course(found) -> None:
+    cases = select(found, Request(everything=True), DEVICES, 2, "ieee")
+    chapters = [chapter for chapter, _ in groupby(cases, lambda c: found.kernels[c.kernel].chapter)]
+    assert chapters == [c for c in CHAPTERS if c in set(chapters)]
+    assert {case.kernel for case in cases} == set(found.kernels)
 
 
 def test_float64_is_measured_in_another_process_where_the_environment_says_so(found) -> None:
