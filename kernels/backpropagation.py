@@ -35,6 +35,27 @@ def backprop(
     return loss, g1, xp.sum(d1, axis=0), g2, xp.sum(d2, axis=0), g3, xp.sum(d3, axis=0)
 
 
+def autodiff_backprop(xp: Array, x: Array, y: Array, *parameters: Array) -> tuple[Array, ...]:
+    """The same loss and gradient, by the reverse mode of the library itself.
+
+        loss(W1, b1, W2, b2, W3, b3) = |tanh(tanh(x W1 + b1) W2 + b2) W3 + b3 - y|^2 / (2 m)
+
+    x (m, p), y (m, q), w1 (p, p), b1 (p,), w2 (p, p), b2 (p,), w3 (p, q), b3 (q,) -> the loss (), then
+    gradients of the shapes of the parameters; 2 m (5 p^2 + 3 p q) flops in the products, as by hand.
+    Baydin, Pearlmutter, Radul & Siskind, J. Mach. Learn. Res. 18, 2018, section 3.2.
+    """
+    m = x.shape[0]
+
+    def loss(w1: Array, b1: Array, w2: Array, b2: Array, w3: Array, b3: Array) -> Array:
+        h1 = xp.tanh(x @ w1 + b1)
+        h2 = xp.tanh(h1 @ w2 + b2)
+        e = h2 @ w3 + b3 - y
+        return xp.sum(e * e) / (2 * m)
+
+    value, gradients = xp.value_and_grad(loss, argnums=tuple(range(6)))(*parameters)
+    return (value, *gradients)
+
+
 def inputs(rng: np.random.Generator, batch: int, width: int, outputs: int) -> tuple[np.ndarray, ...]:
     """Standard normal data, and weights of variance 1 / width, which keep signals of one size."""
     scale = 1 / math.sqrt(width)
@@ -132,21 +153,40 @@ def loss_and_slope(
     return loss.real, loss.imag / h
 
 
+def flops(batch: int, width: int, outputs: int) -> float:
+    return 2 * batch * (5 * width**2 + 3 * width * outputs)
+
+
+def traffic(itemsize: int, batch: int, width: int, outputs: int) -> float:
+    return itemsize * (batch * (width + outputs) + 2 * parameter_count(width, outputs) + 1)
+
+
+SIZES = {
+    "small": {"batch": 16, "width": 16, "outputs": 4},
+    "medium": {"batch": 256, "width": 256, "outputs": 10},
+    "large": {"batch": 1024, "width": 1024, "outputs": 10},
+    "huge": {"batch": 4096, "width": 4096, "outputs": 10},
+}
+
 Kernel(
     compute=backprop,
     inputs=inputs,
     reference=reference,
     errors=errors,
-    flops=lambda batch, width, outputs: 2 * batch * (5 * width**2 + 3 * width * outputs),
-    traffic=lambda itemsize, batch, width, outputs: (
-        itemsize * (batch * (width + outputs) + 2 * parameter_count(width, outputs) + 1)
-    ),
-    sizes={
-        "small": {"batch": 16, "width": 16, "outputs": 4},
-        "medium": {"batch": 256, "width": 256, "outputs": 10},
-        "large": {"batch": 1024, "width": 1024, "outputs": 10},
-        "huge": {"batch": 4096, "width": 4096, "outputs": 10},
-    },
+    flops=flops,
+    traffic=traffic,
+    sizes=SIZES,
+    oracle_flops=2e10,
+    chapter="calculus",
+)
+Kernel(
+    compute=autodiff_backprop,
+    inputs=inputs,
+    reference=reference,
+    errors=errors,
+    flops=flops,
+    traffic=traffic,
+    sizes=SIZES,
     oracle_flops=2e10,
     chapter="calculus",
 )

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from xpbench import Unsupported
+from xpbench.bench.agreement import between
 from xpbench.kernels.backpropagation import backprop, loss_and_slope, reference
 
 SIZE = {"batch": 5, "width": 4, "outputs": 3}
@@ -100,3 +102,28 @@ def test_the_stated_flops_are_those_of_the_products(draw, xp):
     CountingProducts.flops = 0
     trial.compute(xp, [array.view(CountingProducts) for array in trial.inputs])
     assert CountingProducts.flops == trial.kernel.flops(**SIZE)
+
+
+@pytest.mark.parametrize("preset", ["small", "medium"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+def test_by_hand_and_by_autodiff_differ_by_rounding_alone(draw, backend, dtype, preset):
+    by_hand, by_autodiff = (
+        draw(name, dtype, preset=preset) for name in ("backprop", "autodiff_backprop")
+    )
+    inputs = by_hand.inputs
+    found = between(
+        by_hand.kernel,
+        by_autodiff.on(backend, inputs),
+        by_hand.on(backend),
+        by_hand.data.exact_inputs,
+        {},
+        dtype,
+    )
+    assert found.agrees, found.reason
+
+
+@pytest.mark.parametrize("backend", ["numpy", "array-api-strict"])
+def test_autodiff_is_unsupported_where_a_library_has_none(draw, backend):
+    with pytest.raises(Unsupported, match="does not differentiate"):
+        draw("autodiff_backprop", preset="small").on(backend)

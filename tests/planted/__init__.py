@@ -1,0 +1,128 @@
+"""Faults to plant in kernels: what the checks must see, one module a topic.
+
+A module states, for the kernels of its topic,
+
+    FAULTS   {kernel: [Fault, ...]}, of every kind in ``KINDS`` at least one
+    PRODUCTS (kernel, ...), those whose work is a matrix product: inputs rounded to TF32 must be seen
+    LOOSE    {(kernel, size, pair): reason}, limits above a hundred times what honest results show
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Literal
+
+import numpy as np
+
+Outputs = list[np.ndarray]
+Kind = Literal["term", "index", "entry"]
+
+KINDS: tuple[Kind, ...] = ("term", "index", "entry")
+"""A dropped term or a wrong sign; an index off by one; one entry of an output off by ten limits."""
+BOTH = ("float32", "float64")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """``plant(trial, xp)`` returns wrong outputs of ``trial``, computed with NumPy's namespace ``xp``.
+
+    It must be seen at ``size`` (a preset's name, or the entries of a size) in each of ``dtypes``.
+    """
+
+    kind: Kind
+    name: str
+    plant: Callable[[Any, Any], Outputs]
+    size: str | Mapping[str, int] = "small"
+    dtypes: tuple[str, ...] = BOTH
+
+
+def algorithm(
+    kind: Kind,
+    name: str,
+    compute: Callable[..., Any],
+    *,
+    size: str | Mapping[str, int] = "small",
+    dtypes: tuple[str, ...] = BOTH,
+) -> Fault:
+    """A fault in the algorithm: ``compute(xp, *arrays, **static)`` stands in for the kernel's own."""
+    return Fault(kind, name, lambda trial, xp: trial.compute(xp, compute=compute), size, dtypes)
+
+
+def result(
+    kind: Kind,
+    name: str,
+    spoil: Callable[[Outputs], None],
+    *,
+    size: str | Mapping[str, int] = "small",
+    dtypes: tuple[str, ...] = BOTH,
+) -> Fault:
+    """A fault in the result: ``spoil(outputs)`` changes the list of honest outputs or their entries."""
+
+    def plant(trial: Any, xp: Any) -> Outputs:
+        outputs: Outputs = [output.copy() for output in trial.compute(xp)]
+        spoil(outputs)
+        return outputs
+
+    return Fault(kind, name, plant, size, dtypes)
+
+
+def entry(
+    pair: str,
+    unit: Callable[..., Any],
+    *,
+    output: int = 0,
+    place: tuple[int, ...] | None = None,
+    size: str | Mapping[str, int] = "small",
+    dtypes: tuple[str, ...] = BOTH,
+) -> Fault:
+    """One entry of one output off by ten limits of ``pair``.
+
+    ``unit(outputs, *inputs, **static)`` is what one eps of the pair is worth at that entry: outputs
+    and inputs come in float64. ``place`` is the middle of the output unless it is given.
+    """
+
+    def plant(trial: Any, xp: Any) -> Outputs:
+        outputs: Outputs = [array.copy() for array in trial.compute(xp)]
+        _, limit = trial.judge(outputs).errors[pair]
+        where = tuple(axis // 2 for axis in outputs[output].shape) if place is None else place
+        wide = [array.astype(np.float64) for array in outputs]
+        scale = float(unit(wide, *trial.data.exact_inputs, **trial.static))
+        outputs[output][where] += 10 * limit * np.finfo(trial.dtype).eps * scale
+        return outputs
+
+    name = f"an entry of output {output} off by ten limits of {pair}"
+    return Fault("entry", name, plant, size, dtypes)
+
+
+def largest(output: int = 0) -> Callable[..., Any]:
+    """The largest entry of an output, as a unit for ``entry``."""
+    return lambda outputs, *inputs, **static: np.max(np.abs(outputs[output]))
+
+
+def tf32(array: Any) -> np.ndarray:
+    """``array`` as a tensor core reads it: float32 of 10 stored bits, to nearest, ties to even."""
+    array = np.asarray(array)
+    if array.dtype != np.float32:
+        return array
+    bits = array.copy().view(np.uint32)
+    bits += np.uint32(0xFFF) + ((bits >> np.uint32(13)) & np.uint32(1))
+    return (bits & np.uint32(0xFFFFE000)).view(np.float32)
+
+
+def topics() -> Iterator[ModuleType]:
+    for found in pkgutil.iter_modules(__path__):
+        yield importlib.import_module(f"{__name__}.{found.name}")
+
+
+def faults() -> dict[str, list[Fault]]:
+    return {kernel: listed for topic in topics() for kernel, listed in topic.FAULTS.items()}
+
+
+def products() -> list[str]:
+    return [kernel for topic in topics() for kernel in topic.PRODUCTS]
+
+
+def loose() -> dict[tuple[str, str, str], str]:
+    return {key: reason for topic in topics() for key, reason in topic.LOOSE.items()}
