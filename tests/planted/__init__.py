@@ -24,7 +24,7 @@ KINDS: tuple[Kind, ...] = ("term", "index", "entry")
 BOTH = ("float32", "float64")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fault:
     """``plant(trial, xp)`` returns wrong outputs of ``trial``, computed with NumPy's namespace ``xp``.
 
