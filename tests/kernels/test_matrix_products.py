@@ -1,12 +1,24 @@
-"""The product is what the definition says, at the cost that is stated."""
+"""A product is what the definition says, at the cost that is stated; a transpose is laid out anew."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
+from xpbench import Setting
+from xpbench.bench import registry
+from xpbench.bench.agreement import judge
 from xpbench.kernels import matrix_products
 from xpbench.kernels.matrix_products import matmul
+
+
+def loaded(name: str, dtype: str):
+    backend = registry.find().backend(name)
+    reason = backend.unusable()
+    if reason is not None:
+        pytest.skip(reason)
+    backend.load(Setting(threads=1, wide=dtype == "float64"))
+    return backend
 
 
 @dataclass
@@ -61,3 +73,46 @@ def test_rows_are_sampled_where_there_are_too_many(draw, xp):
     found = trial.judge([c], oracle=False)
     assert found.worst == "entries"
     assert not found.agrees
+
+
+def test_a_thin_fault_in_one_matrix_nobody_read_is_seen_by_its_norm(draw, xp):
+    trial = draw("batched_matmul", batch=200, n=64)
+    (c,) = trial.compute(xp)
+    c[1] *= np.float32(1 + 1e-4)
+    found = trial.judge([c], oracle=False)
+    assert [name for name, (value, limit) in found.errors.items() if value > limit] == ["norm"]
+
+
+def test_the_stated_flops_of_a_batch_are_those_of_its_products(draw):
+    batched, single = draw("batched_matmul", batch=3, n=5).kernel, draw("matmul", n=5).kernel
+    assert batched.flops(batch=3, n=5) == 3 * single.flops(n=5)
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (64, 1), (1, 7), (33, 20)])
+def test_a_transpose_is_laid_out_row_by_row_and_owns_its_memory(shape):
+    m, n = shape
+    x = np.random.default_rng(0).standard_normal(shape)
+    for name in ("numpy", "torch"):
+        backend = loaded(name, "float64")
+        placed = backend.put(x)
+        y = matrix_products.transpose(backend.xp, placed)
+        steps = [step // 8 for step in y.strides] if name == "numpy" else list(y.stride())
+        # The step along an axis of one entry means nothing.
+        assert [step for step, axis in zip(steps, (n, m), strict=True) if axis > 1] == [
+            step for step, axis in zip((m, 1), (n, m), strict=True) if axis > 1
+        ]
+        if m > 1 and n > 1:
+            placed[0, 1] = 100.0
+            assert y[1, 0] == x[0, 1], f"{name} returns a view"
+
+
+def test_zeros_of_either_sign_are_told_apart(draw):
+    trial = draw("transpose", m=4, n=3)
+    found = {}
+    for zero in (0.0, -0.0):
+        (y,) = (x.T.copy() for x in trial.inputs)
+        x = trial.data.exact_inputs[0].copy()
+        x[2, 1], y[1, 2] = -0.0, zero
+        reference = trial.kernel.reference(x)
+        found[str(zero)] = judge(trial.kernel, [y], reference, [x], {}, "float32").agrees
+    assert found == {"0.0": False, "-0.0": True}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xpbench import Unsupported
-from xpbench.kernels.principal_components import inputs
+from xpbench.kernels.principal_components import inputs, pca, pca_eigh
 
 SIZES = [
     {"n": 64, "d": 8, "k": 2},
@@ -46,9 +46,10 @@ def test_scikit_learns_results_agree_in_the_kernels_measure(draw, dtype, size):
     assert found.agrees, found.reason
 
 
+@pytest.mark.parametrize("kernel", ["pca", "pca_eigh"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_components_and_scores_that_change_signs_together_agree(draw, xp, dtype):
-    trial = draw("pca", dtype, n=64, d=8, k=3)
+def test_components_and_scores_that_change_signs_together_agree(draw, xp, dtype, kernel):
+    trial = draw(kernel, dtype, n=64, d=8, k=3)
     w, v, t = trial.compute(xp)
     w[1, :] *= -1
     t[:, 1] *= -1
@@ -74,3 +75,41 @@ def test_digits_of_another_size_are_refused_by_name():
     pytest.importorskip("sklearn")
     with pytest.raises(Unsupported, match="n=1797,d=64, not n=100,d=64"):
         inputs(np.random.default_rng(0), n=100, d=64, k=10, digits=1)
+
+
+@pytest.mark.parametrize("size", [SIZES[0], SIZES[2]], ids=str)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_scikit_learns_covariance_solver_agrees_in_the_measure_of_pca_eigh(draw, dtype, size):
+    decomposition = pytest.importorskip("sklearn.decomposition")
+    trial = draw("pca_eigh", dtype, **size)
+    x = trial.inputs[0]
+    theirs = decomposition.PCA(n_components=size["k"], svd_solver="covariance_eigh").fit(x)
+    outputs = [theirs.components_, theirs.explained_variance_, theirs.transform(x)]
+    # It multiplies first and subtracts the mean's square, which loses digits that centring keeps.
+    centred = x - x.mean(axis=0)
+    lost = np.linalg.norm(x.mean(axis=0)) ** 2 * len(x) / np.linalg.norm(centred, 2) ** 2
+    found = trial.judge([output.astype(dtype) for output in outputs])
+    for pair in ("subspace", "variances", "orthogonality", "residual"):
+        value, limit = found.errors[pair]
+        assert value <= limit * (1 + lost), pair
+
+
+@pytest.mark.parametrize("ratio", [1e3, 1e4, 1e5])
+def test_the_covariance_loses_small_variances_to_the_square_of_what_the_svd_does(xp, ratio):
+    """Relative to themselves they err by eps (s_1 / s_k)^2 (Golub & Van Loan, section 8.6.3)."""
+    rng = np.random.default_rng(0)
+    n, d, eps = 500, 4, np.finfo(np.float64).eps
+    left = rng.standard_normal((n, d))
+    left = np.linalg.qr(left - left.mean(axis=0)).Q
+    s = np.geomspace(1, 1 / ratio, d)
+    x = (left * s) @ np.linalg.qr(rng.standard_normal((d, d))).Q
+    exact = s**2 / (n - 1)
+    loss = {kernel: np.abs(kernel(xp, x, k=d)[1] / exact - 1)[-1] for kernel in (pca, pca_eigh)}
+    assert loss[pca] < 20 * eps * ratio
+    assert eps * ratio**2 / 100 < loss[pca_eigh] < 20 * eps * ratio**2
+
+
+def test_both_ways_to_the_components_agree_with_each_other(draw, xp):
+    trial = draw("pca_eigh", "float64", n=300, d=20, k=4)
+    found = trial.judge(trial.compute(xp, compute=pca))
+    assert found.agrees, found.reason

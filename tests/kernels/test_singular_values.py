@@ -64,3 +64,47 @@ def test_the_slower_iteration_that_some_cards_use_agrees_too(draw, dtype):
     trial = draw("svd", dtype, n=256)
     found = trial.judge(scipy.linalg.svd(trial.inputs[0], lapack_driver="gesvd"))
     assert found.agrees, found.reason
+
+
+TRUNCATED = {"m": 200, "n": 120, "k": 6, "steps": 2}
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2, 3])
+def test_more_steps_bring_the_truncated_values_nearer_from_below_at_the_known_rate(draw, steps):
+    """A value of a subspace is below that of A, and the shortfall falls by (s_k+1 / s_k)^4 a step."""
+    trial = draw("truncated_svd", "float64", **TRUNCATED)
+    a, omega = trial.data.exact_inputs
+    s = np.linalg.svd(a, compute_uv=False)
+    few, more = (trial.kernel.reference(a, omega, k=6, steps=i)[1] for i in (steps, steps + 1))
+    shortfall = [s[:6] - values for values in (few, more)]
+    slack = 100 * np.finfo(np.float64).eps * s[0]
+    assert np.all(shortfall[0] > -slack)
+    # The slowest of the six; its share of each part of the noise falls by at least that part's rate.
+    assert np.max(shortfall[1]) <= (s[6] / s[5]) ** 4 * np.max(shortfall[0]) * (1 + 1e-2) + slack
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_range_finder_leaves_no_more_than_halko_martinsson_and_tropp_expect(draw, seed):
+    """Their theorem 10.5 bounds the mean of ||A - QQ'A|| in the Frobenius norm without iteration."""
+    size = {**TRUNCATED, "steps": 1}
+    a, omega = draw("truncated_svd", "float64", seed, **size).data.exact_inputs
+    q = np.linalg.qr(a @ omega).Q
+    s = np.linalg.svd(a, compute_uv=False)
+    k, p = 6, omega.shape[1] - 6
+    bound = np.sqrt(1 + k / (p - 1)) * np.linalg.norm(s[k:])
+    # Few of any draws exceed the mean by a fourth.
+    assert np.linalg.norm(a - q @ (q.T @ a)) < 1.25 * bound
+
+
+@pytest.mark.parametrize("m, n, k", [(64, 48, 4), (768, 512, 10), (100, 400, 5)])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_gap_after_the_last_value_kept_is_more_than_half_of_it(draw, m, n, k, seed):
+    a, _ = draw("truncated_svd", "float64", seed, m=m, n=n, k=k, steps=2).data.exact_inputs
+    s = np.linalg.svd(a, compute_uv=False)
+    assert s[k] < s[k - 1] / 2
+
+
+def test_a_truncated_decomposition_counts_fewer_operations_than_a_full_one(draw):
+    kernel = draw("truncated_svd", **TRUNCATED).kernel
+    full = draw("svd", n=16).kernel.flops
+    assert 20 * kernel.flops(m=1024, n=1024, k=16, steps=2) < full(n=1024)
