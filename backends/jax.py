@@ -68,6 +68,12 @@ class JaxVocabulary(Vocabulary):
     def solve_triangular(self, a: Array, b: Array, *, lower: bool) -> Array:
         return self._jax.scipy.linalg.solve_triangular(a, b, lower=lower)
 
+    def lstsq(self, a: Array, b: Array) -> Array:
+        # Of (a | b) the last column of R is Q'b: Q is never formed, which is half the work.
+        n = a.shape[1]
+        r = self._jax.numpy.linalg.qr(self.concat([a, b[:, None]], axis=1), mode="r")
+        return self.solve_triangular(r[:n, :n], r[:n, n], lower=False)
+
     def gather(self, x: Array, indices: Array, *, axis: int = 0) -> Array:
         # By default every entry would be compared with the bounds once more, to fill with NaN.
         return self.take(x, indices, axis=axis, mode="clip")

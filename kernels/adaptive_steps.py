@@ -143,8 +143,12 @@ def rmsprop_inputs(rng: np.random.Generator, steps: int, m: int, d: int) -> tupl
 
 
 def adam_inputs(rng: np.random.Generator, steps: int, m: int, d: int) -> tuple[np.ndarray, ...]:
-    """Steps of 0.01, and the decays 0.9 and 0.999 that its authors propose."""
-    return *batches(rng, steps, m, d), np.asarray(0.01), np.asarray(0.9), np.asarray(0.999)
+    """Steps of 0.01, and near the decays 0.9 and 0.999 of its authors two whose first powers are exact.
+
+    An implementation that computes 1 - beta^t as it is written loses few digits with them.
+    """
+    beta1, beta2 = 1 - 2.0**-3, 1 - 2.0**-10
+    return *batches(rng, steps, m, d), np.asarray(0.01), np.asarray(beta1), np.asarray(beta2)
 
 
 def trajectory(

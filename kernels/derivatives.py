@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xpbench import Kernel, epsilon, largest_ratio, widened
+from xpbench import Kernel, Unsupported, epsilon, largest_ratio, widened
 from xpbench.bench.kernel import Array, Errors
 
 PROBES = 4
@@ -27,10 +27,10 @@ def finite_difference(xp: Array, f: Array, dx: Array, dy: Array) -> tuple[Array,
         def rows(start: int | None, stop: int | None) -> Array:
             return f[start:stop, :] if axis == 0 else f[:, start:stop]
 
-        first = (4 * rows(1, 2) - 3 * rows(0, 1) - rows(2, 3)) / (2 * h)
-        inner = (rows(2, None) - rows(None, -2)) / (2 * h)
-        last = (3 * rows(-1, None) - 4 * rows(-2, -1) + rows(-3, -2)) / (2 * h)
-        return xp.concat([first, inner, last], axis=axis)
+        first = 4 * rows(1, 2) - 3 * rows(0, 1) - rows(2, 3)
+        inner = rows(2, None) - rows(None, -2)
+        last = 3 * rows(-1, None) - 4 * rows(-2, -1) + rows(-3, -2)
+        return xp.concat([first, inner, last], axis=axis) / (2 * h)
 
     return along(0, dx), along(1, dy)
 
@@ -121,11 +121,17 @@ def gradient(xp: Array, x: Array, y: Array, w: Array) -> tuple[Array, Array]:
     return value, slope
 
 
+def require_classes(k: int) -> None:
+    if k < 2:
+        raise Unsupported(f"of {k} class there is nothing to tell apart: k must be 2 or more")
+
+
 def softmax_inputs(rng: np.random.Generator, n: int, d: int, k: int) -> tuple[np.ndarray, ...]:
     """Standard normal features, labels drawn from a softmax model, and weights half-way to its own.
 
     The logits have a standard deviation of about 1.
     """
+    require_classes(k)
     x = rng.standard_normal((n, d))
     truth = rng.standard_normal((d, k)) * (2 / math.sqrt(d))
     # The largest logit with Gumbel noise is a draw from their softmax.
@@ -259,12 +265,14 @@ def jacobian_errors(
 ) -> Errors:
     """Every entry against its own bound, and the whole Jacobian against its norm.
 
-    ``norm`` is ``||J - J64|| / ||J||`` in the Frobenius norm. The sums of p and of n products err by
-    about sqrt(p / 2) u and sqrt(n / 2) u of their norm (Higham & Mary, SIAM J. Sci. Comput. 42, 2020);
-    the latter reach J undiminished at most, as |tanh''| < 0.77. Three times both, in the mean square,
-    and 2 for the slope: sqrt(n + p) + 2 eps. Without the oracle the norm is estimated from products
-    with random vectors of signs v, whose mean square it is (Freivalds): the imaginary part of
-    f(x + i h v) / h is J v without cancellation (Squire & Trapp, SIAM Review 40, 1998).
+    ``norm`` is ``||J - J64||`` in the Frobenius norm, over the root of sum_k |w2_k|^2 |w1_k|^2: what the
+    paths through hidden units k come to where no slope is below 1. The sums of p and of n products err
+    by about sqrt(p / 2) u and sqrt(n / 2) u of their norm (Higham & Mary, SIAM J. Sci. Comput. 42,
+    2020); the latter reach J undiminished at most, as |tanh''| < 0.77. Three times both, in the mean
+    square, and 2 for the slope, whose 1 - h^2 may cancel: sqrt(n + p) + 2 eps. Without the oracle the
+    norm is estimated from products with random vectors of signs v, whose mean square it is (Freivalds):
+    the imaginary part of f(x + i h v) / h is J v without cancellation (Squire & Trapp, SIAM Review 40,
+    1998).
 
     ``entries`` is the largest ``|J - J64| / (|W2| |W1|)``, slopes being at most 1, with the same limit:
     no partial sum is larger than the whole of these. Without the oracle it reads 16 rows.
@@ -284,9 +292,13 @@ def jacobian_errors(
     eps = epsilon(outputs)
     limit = math.sqrt(n + p) + 2
     return {
-        "norm": (largest_ratio(distance, np.linalg.norm(j)) / eps, limit),
+        "norm": (largest_ratio(distance, paths_norm(w1, w2)) / eps, limit),
         "entries": (largest_ratio(j[rows] - j64, np.abs(w2[rows]) @ np.abs(w1)) / eps, limit),
     }
+
+
+def paths_norm(w1: np.ndarray, w2: np.ndarray) -> float:
+    return float(np.linalg.norm(np.linalg.norm(w2, axis=0) * np.linalg.norm(w1, axis=1)))
 
 
 Kernel(

@@ -64,14 +64,14 @@ def errors(outputs: Sequence[np.ndarray], exact: Sequence[np.ndarray] | None, a:
     Numerical Methods for Least Squares Problems, section 1.4.2): at most a few b each. The products
     are compared on 8 vectors of random signs, which give the norms in the mean square (Freivalds).
 
-    The limit is (4 sqrt(n) + t) eps: about 4 n reflections and rotations of a few u each add up like a
-    random walk (as for ``svd``, here in the mean over columns, where its constant is for the worst),
-    and the iteration (dbdsqr) ends at off-diagonal entries below t u.
+    The limit is (4 sqrt(n) + t / 2) eps: about 4 n reflections and rotations of a few u each add up like
+    a random walk (as for ``svd``, here in the mean over columns, where its constant is for the worst),
+    and the iteration (dbdsqr) ends at off-diagonal entries below t u, t = 10 or more, u = eps / 2.
     """
     m, n = a.shape
     (x,) = widened(outputs, (n, m))
     eps = epsilon(outputs)
-    limit = 4 * math.sqrt(n) + max(10.0, min(100.0, (eps / 2) ** (-1 / 8)))
+    limit = 4 * math.sqrt(n) + max(10.0, min(100.0, (eps / 2) ** (-1 / 8))) / 2
     small = x if exact is None else exact[0]
     size, inverse = np.linalg.norm(a), np.linalg.norm(small)
     k = spectral_norm(a) * spectral_norm(small)

@@ -131,7 +131,8 @@ def dot_errors(
     ``|x|^2 |y|^2``. Products of mean zero walk, and W is 1/2 in the mean at any n (Higham & Mary, SIAM
     J. Sci. Comput. 42, 2020), but a walk may be narrow or wide: W is taken from the inputs. Sums in
     lanes or by halves are of shorter walks, of less than 1/2 together. Limit four times the root mean
-    square of either: 1.2 sqrt(W + 1/2) eps.
+    square of either: 1.2 sqrt(W + 1/2) eps. Terms are 1 / sqrt(n) of the whole, so that in float32 a
+    single one, or inputs rounded to TF32, are no more than such a sum may err by from n = 10^6 on.
     """
     (s,) = widened(outputs, ())
     lengths = float(np.linalg.norm(x) * np.linalg.norm(y))

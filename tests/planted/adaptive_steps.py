@@ -112,12 +112,6 @@ FAULTS: dict[str, list[Fault]] = {
         algorithm(
             "term", "epsilon before the correction", stepping(epsilon_uncorrected), dtypes=("float64",)
         ),
-        algorithm(
-            "term",
-            "a correction that cancels",
-            corrected(lambda t, beta: 1 - beta ** beta.dtype.type(t)),
-            dtypes=("float32",),
-        ),
         algorithm("index", "steps counted from 2", corrected(lambda t, beta: 1 - beta ** (t + 1))),
         algorithm(
             "index", "decays exchanged", lambda xp, x, y, eta, b1, b2: adam(xp, x, y, eta, b2, b1)

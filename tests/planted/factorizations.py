@@ -12,12 +12,14 @@ def without_square_roots(xp, a):
     return factor * xp.linalg.diagonal(factor)
 
 
-def without_its_last_product(xp, a):
-    """The last row as if one product fewer had been subtracted from its entry on the diagonal."""
+def without_a_product(xp, a):
+    """As if the largest of the products had not been subtracted from the last entry on the diagonal."""
     n = a.shape[0]
     factor = cholesky(xp, a)
     corner = xp.eye(n, dtype=a.dtype) * (xp.arange(n) == n - 1)
-    return factor + corner * (xp.sqrt(factor[-1, -1] ** 2 + factor[-1, -2] ** 2) - factor[-1, -1])
+    return factor + corner * (
+        xp.sqrt(factor[-1, -1] ** 2 + xp.max(factor[-1, :-1] ** 2)) - factor[-1, -1]
+    )
 
 
 def upper(xp, a):
@@ -84,6 +86,11 @@ def of_the_columns_as_given(xp, a):
     return q, r
 
 
+def of_the_gram_matrix(xp, a):
+    r = np.linalg.cholesky(a.T @ a).T
+    return np.linalg.solve(r.T, a.T).T, r
+
+
 def without_one_direction(xp, a):
     """Gram-Schmidt that does not take the last direction but one from the last column."""
     q, r = gram_schmidt(xp, a)
@@ -147,7 +154,7 @@ SHARED = [
 FAULTS: dict[str, list[Fault]] = {
     "cholesky": [
         algorithm("term", "scaled by the diagonal", without_square_roots),
-        algorithm("term", "last product forgotten", without_its_last_product),
+        algorithm("term", "a product forgotten", without_a_product),
         algorithm(
             "term",
             "a little regularised",
@@ -163,6 +170,8 @@ FAULTS: dict[str, list[Fault]] = {
     ],
     "qr": [
         *SHARED,
+        algorithm("term", "classical Gram-Schmidt", of_the_columns_as_given),
+        algorithm("term", "by Cholesky's factor of the Gram matrix", of_the_gram_matrix),
         algorithm("index", "columns off by one", lambda xp, a: qr(xp, xp.roll(a, 1, axis=1))),
         entry("orthogonality", one),
     ],

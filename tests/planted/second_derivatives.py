@@ -71,7 +71,7 @@ FAULTS: dict[str, list[Fault]] = {
         algorithm("term", "constants dropped", varied(polynomial, biased=0.0)),
         algorithm("index", "last exponent dropped", varied(polynomial, last=1)),
         result("index", "displacements off by one", roll),
-        entry("model", lambda outputs, *inputs: taylor_bounds(*inputs)[len(outputs[0]) // 2]),
+        entry("model", lambda outputs, *inputs: taylor_bounds(*inputs)[1][len(outputs[0]) // 2]),
     ],
 }
 PRODUCTS = ("hessian", "hessian_vector_product", "taylor")
