@@ -1,0 +1,162 @@
+"""Faults in ridge regression, the lasso and the elastic net."""
+
+import numpy as np
+
+from planted import Fault, algorithm, entry
+from xpbench.kernels.linear_systems import spectral_norm
+from xpbench.kernels.regularized_regression import elastic_net, lasso, ridge
+
+
+def augmented(x, penalty):
+    return np.concatenate([x, np.sqrt(penalty) * np.eye(x.shape[1])])
+
+
+def of_the_normal_equations(outputs, x, y, penalty):
+    """What moves A'(y - A w) by ||A|| (||A|| |w| + |r|), at the entry in the middle."""
+    a, w = augmented(x, penalty), outputs[0]
+    size = spectral_norm(a)
+    r = np.append(y, np.zeros_like(w)) - a @ w
+    gram = np.linalg.norm((a.T @ a)[:, len(w) // 2])
+    return size * (size * np.linalg.norm(w) + np.linalg.norm(r)) / gram
+
+
+def of_the_condition(outputs, x, y, penalty):
+    a, w = augmented(x, penalty), outputs[0]
+    r, k = np.append(y, np.zeros_like(w)) - a @ w, np.linalg.cond(a)
+    return k * np.linalg.norm(w) + k**2 * np.linalg.norm(r) / np.linalg.norm(a, 2)
+
+
+def penalised(matrix):
+    """The normal equations with ``matrix(d, penalty)`` added to X'X."""
+
+    def compute(xp, x, y, penalty):
+        added = np.asarray(matrix(x.shape[1], penalty), dtype=x.dtype)
+        return np.linalg.solve(x.T @ x + added, x.T @ y)
+
+    return compute
+
+
+def last_free(d, penalty):
+    return penalty * np.diag(np.arange(d) < d - 1)
+
+
+def descent(
+    *,
+    momentum=lambda beta: beta,
+    rate=1.0,
+    threshold=1.0,
+    soft=True,
+    squares=1.0,
+    outer=True,
+    rows=None,
+    objective=(0.5, 1.0, 0.5),
+):
+    """FISTA for the elastic net with terms scaled or replaced; for the lasso where l2 is not given."""
+
+    def compute(xp, x, y, l1, *rest):
+        l2, eta, beta = rest if len(rest) == 3 else (x.dtype.type(0), *rest)
+        samples, labels = x[:rows], y[:rows]
+        eta = eta * x.dtype.type(rate)
+        k = threshold * l1 * eta
+        w = before = np.zeros_like(x[0])
+        for b in momentum(beta):
+            z = w + b * (w - before)
+            slope = samples.T @ (samples @ z - labels)
+            v = z - eta * (slope if outer else slope + l2 * z)
+            kept = np.sign(v) * np.maximum(np.abs(v) - k, 0) if soft else np.where(np.abs(v) > k, v, 0)
+            w, before = kept / (1 + squares * eta * l2 if outer else 1), w
+        r = x @ w - y
+        half, one, two = objective
+        value = half * (r @ r) + one * l1 * np.sum(np.abs(w)) + two * l2 * (w @ w)
+        return w.astype(x.dtype), np.asarray(value, dtype=x.dtype)
+
+    return compute
+
+
+def nearly_zero(trial, xp):
+    """A coefficient that the threshold leaves zero, with a value far below rounding."""
+    w, objective = trial.compute(xp)
+    w[np.argmin(np.abs(w))] = 1e-30
+    return [w, objective]
+
+
+def length(outputs, *inputs):
+    return np.linalg.norm(outputs[0])
+
+
+def value(outputs, *inputs):
+    return outputs[1]
+
+
+def of_both(kernel):
+    """The faults that the lasso and the elastic net have in common."""
+    return [
+        algorithm("term", "no momentum", descent(momentum=lambda beta: 0 * beta)),
+        algorithm("term", "Nesterov's other momentum", descent(momentum=other_momentum)),
+        algorithm("term", "steps too long by a ten-thousandth", descent(rate=1.0001)),
+        algorithm("term", "threshold of twice the size", descent(threshold=2)),
+        algorithm("term", "hard threshold", descent(soft=False)),
+        algorithm("term", "no penalty", descent(threshold=0)),
+        algorithm("term", "objective without a half", descent(objective=(1.0, 1.0, 0.5))),
+        algorithm("term", "objective without absolute values", descent(objective=(0.5, 0.0, 0.5))),
+        algorithm("index", "momentum a step ahead", descent(momentum=lambda beta: np.roll(beta, -1))),
+        algorithm("index", "a step too few", descent(momentum=lambda beta: beta[:-1])),
+        algorithm("index", "last sample left out", descent(rows=-1)),
+        algorithm(
+            "index",
+            "targets off by one",
+            lambda xp, x, y, *rest: kernel(xp, x, np.roll(y, 1), *rest),
+        ),
+        Fault("entry", "a coefficient nearly zero", nearly_zero, "medium"),
+        entry("weights", length),
+        entry("objective", value, output=1, place=()),
+    ]
+
+
+def other_momentum(beta):
+    k = np.arange(1, len(beta) + 1, dtype=beta.dtype)
+    return np.maximum(k - 2, 0) / (k + 1)
+
+
+FAULTS: dict[str, list[Fault]] = {
+    "ridge": [
+        algorithm("term", "no penalty", penalised(lambda d, penalty: np.zeros((d, d)))),
+        algorithm("term", "penalty squared", penalised(lambda d, penalty: penalty**2 * np.eye(d))),
+        algorithm(
+            "term", "penalty of the other sign", penalised(lambda d, penalty: -penalty * np.eye(d))
+        ),
+        algorithm(
+            "term",
+            "penalty off by a ten-thousandth",
+            penalised(lambda d, penalty: 1.0001 * penalty * np.eye(d)),
+        ),
+        algorithm(
+            "term",
+            "features centred",
+            lambda xp, x, y, penalty: ridge(xp, x - np.mean(x, axis=0), y, penalty),
+        ),
+        algorithm("index", "last coefficient not penalised", penalised(last_free)),
+        algorithm(
+            "index",
+            "last sample left out",
+            lambda xp, x, y, penalty: ridge(xp, x[:-1], y[:-1], penalty),
+        ),
+        algorithm(
+            "index",
+            "targets off by one",
+            lambda xp, x, y, penalty: ridge(xp, x, np.roll(y, 1), penalty),
+        ),
+        entry("normal", of_the_normal_equations),
+        entry("forward", of_the_condition),
+    ],
+    "lasso": of_both(lasso),
+    "elastic_net": [
+        *of_both(elastic_net),
+        algorithm("term", "no penalty on squares", descent(squares=0)),
+        algorithm("term", "penalty on squares doubled", descent(squares=2)),
+        algorithm("term", "squares in the gradient", descent(outer=False)),
+        algorithm("term", "objective without squares", descent(objective=(0.5, 1.0, 0.0))),
+    ],
+}
+PRODUCTS = ("ridge", "lasso", "elastic_net")
+LOOSE: dict[tuple[str, str, str], str] = {}
