@@ -133,17 +133,18 @@ class Vocabulary:
         return by_hand or self._cannot_differentiate("jacobian")
 
     def hessian(self, f: Function, argnums: int = 0, *, by_hand: Function | None = None) -> Function:
-        """A function that returns the Hessian of ``f``: ``(*shape of f, *argument, *argument)``.
+        """A function that returns the Hessian, ``(*argument, *argument)``, of ``f``.
 
-        By forward over reverse differentiation.
+        ``f`` returns an array without axes. By differentiating its gradient, forward or in reverse,
+        whichever the library does faster.
         """
         return by_hand or self._cannot_differentiate("hessian")
 
     def hessian_vector_product(self, f: Function, *, by_hand: Function | None = None) -> Function:
         """A function of ``x`` and ``v`` that returns the Hessian of ``f`` at ``x`` times ``v``.
 
-        By forward over reverse differentiation, at a small multiple of the cost of ``f``: the Hessian
-        is never formed (Pearlmutter, Neural Computation 6, 1994).
+        By differentiating its gradient, at a small multiple of the cost of ``f``: the Hessian is never
+        formed (Pearlmutter, Neural Computation 6, 1994).
         """
         return by_hand or self._cannot_differentiate("hessian_vector_product")
 

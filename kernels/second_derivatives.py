@@ -13,8 +13,17 @@ PROBES = 4
 SAMPLED_ROWS = 16
 
 
+def softplus(xp: Array, z: Array) -> Array:
+    """``log(1 + exp(z))`` entry by entry, in a form that may be differentiated twice.
+
+    Neither it nor its derivatives overflow or cancel, and they hold at 0, where those of ``abs`` do not.
+    """
+    above = z >= 0
+    return xp.where(above, z, xp.zeros_like(z)) + xp.log1p(xp.exp(xp.where(above, -z, z)))
+
+
 def hessian(xp: Array, x: Array, y: Array, w: Array) -> Array:
-    """The Hessian of the loss of logistic regression, by forward over reverse differentiation.
+    """The Hessian of the loss of logistic regression, by differentiating its gradient.
 
         z = X w,    loss = 1/n sum_i (log(1 + exp(z_i)) - y_i z_i)
         d2loss/dw2 = X' diag(c) X / n,    c = p (1 - p) = e / (1 + e)^2,    e = exp(-|z|)
@@ -29,9 +38,7 @@ def hessian(xp: Array, x: Array, y: Array, w: Array) -> Array:
     # Over d directions at once w X' is one matrix product; torch makes d separate ones of X w.
     def loss(w: Array) -> Array:
         z = w @ x.T
-        # log(1 + exp(z)) in a form of which neither the value nor the derivatives cancel or overflow.
-        softplus = xp.maximum(z, xp.zeros_like(z)) + xp.log1p(xp.exp(-xp.abs(z)))
-        return xp.sum(softplus - y * z) / n
+        return xp.sum(softplus(xp, z) - y * z) / n
 
     def by_hand(w: Array) -> Array:
         e = xp.exp(-xp.abs(x @ w))
@@ -130,7 +137,7 @@ def hessian_vector_product(xp: Array, x: Array, y: Array, w: Array, v: Array) ->
         P = exp(Z) / row sums of exp(Z),    R = X V
         H V = X'T / n,    t_ik = p_ik (r_ik - sum_l p_il r_il)
 
-    By forward over reverse differentiation; T, in which the labels have dropped out, is what a library
+    By differentiating the gradient; T, in which the labels have dropped out, is what a library
     that does not differentiate computes. x (n, d), y (n, k) with a single 1 in every row, w (d, k) and
     the vector v, in the shape of w: (d, k) -> H V (d, k); 6 n d k flops in the products by hand.
     Pearlmutter, "Fast exact multiplication by the Hessian", Neural Computation 6, 1994.
@@ -229,7 +236,7 @@ def taylor(xp: Array, a: Array, b: Array, x: Array, h: Array) -> Array:
         f(x) = log sum_i exp(a_i'x + b_i),    T(h) = f(x) + g'h + h'H h / 2
         g = A'p,    H = A' diag(p) A - g g',    p_i = exp(a_i'x + b_i - f(x))
 
-    g by reverse-mode and H by forward over reverse differentiation; the second line is what a library
+    g by reverse-mode differentiation, and H by differentiating it; the second line is what a library
     that does not differentiate computes. a (n, d) of rows a_i, b (n,), x (d,), displacements in
     the rows of h (m, d) -> T (m,); 2 n d^2 + 2 m d^2 flops in the products of matrices by hand.
     Deisenroth, Faisal & Ong, Mathematics for Machine Learning, section 5.8.

@@ -100,6 +100,12 @@ def draw() -> Draw:
 
 
 @pytest.fixture(scope="session")
+def load() -> Callable[[str, str], Any]:
+    """``load(name, dtype)``: the backend in force, or the test is skipped with its reason."""
+    return loaded
+
+
+@pytest.fixture(scope="session")
 def xp() -> Any:
     return loaded("numpy", "float32").xp
 

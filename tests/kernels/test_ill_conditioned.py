@@ -54,7 +54,7 @@ PROBLEMS = {
     "gram_schmidt": Problem(refused=COLUMNS, answered=ROWS),
     "pca": Problem(answered=DEFECTS),
     "pca_eigh": Problem(power=0.5),
-    "ridge": Problem(power=0.5),
+    "ridge": Problem(answered=DEFECTS),
     "equality_qp": Problem("definite"),
     "newton": Problem(power=0.5, answered=ROWS),
 }

@@ -1,0 +1,45 @@
+"""The course outline is covered: every topic's kernel is there, in its chapter, and backends agree."""
+
+import json
+
+import pytest
+
+CHAPTERS = {
+    "linear_algebra": (
+        *("axpy", "dot", "cosine_similarity", "cross", "transpose", "matmul", "batched_matmul"),
+        *("slogdet", "inv", "solve", "lstsq", "eigh", "power_iteration", "svd", "truncated_svd"),
+        *("cholesky", "qr", "gram_schmidt", "pinv", "pca", "pca_eigh"),
+    ),
+    "calculus": (
+        *("finite_difference", "gradient", "backprop", "autodiff_backprop", "jacobian", "hessian"),
+        *("hessian_vector_product", "taylor", "simpson", "gauss_legendre", "cumulative_integral"),
+        *("cubature", "monte_carlo_integral", "loss_landscape"),
+    ),
+    "optimization": (
+        *("logistic_loss", "convexity_check", "gradient_descent", "sgd", "minibatch_sgd", "momentum"),
+        *("rmsprop", "adam", "ridge", "lasso", "elastic_net", "grid_search", "newton", "bfgs"),
+        *("projected_gradient", "admm", "equality_qp", "svm_dual"),
+    ),
+}
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_a_chapter_lists_every_kernel_of_its_topics(xpbench, chapter):
+    answer = xpbench("list", "kernels", "--chapter", chapter, "--json")
+    assert answer.returncode == 0, answer.stderr
+    assert {kernel["kernel"] for kernel in json.loads(answer.stdout)} == set(CHAPTERS[chapter])
+
+
+def test_there_are_as_many_as_the_outline_counts():
+    assert sum(map(len, CHAPTERS.values())) == 53
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backends", ["numpy torch jax array-api-strict", "torch-compile", "jax-eager"])
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_verify_finds_no_disagreement_in_a_chapter(xpbench, chapter, backends):
+    options = [option for name in backends.split() for option in ("--backend", name)]
+    if backends == "torch-compile":
+        options += ["--size", "small"]  # the medium size compiles to the same code, for minutes
+    answer = xpbench("verify", "--chapter", chapter, *options, timeout=3600)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
