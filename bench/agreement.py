@@ -8,13 +8,7 @@ from typing import Any
 import numpy as np
 
 from xpbench.bench.kernel import Errors, Kernel
-
-
-class Disagreement(Exception):
-    """Raised by an ``errors`` function whose outputs are wrong before any distance can be taken.
-
-    The message says what was seen and what was expected; the case is then ``wrong``.
-    """
+from xpbench.bench.measures import Disagreement, cast_up, largest_ratio, misshapen, names
 
 
 class ErrorsFailed(Exception):
@@ -91,7 +85,7 @@ def between(
     ErrorsFailed
         As ``judge`` does.
     """
-    reference = [_cast_up(np.asarray(output)) for output in outputs_b]
+    reference = [cast_up(np.asarray(output)) for output in outputs_b]
     return _judge(kernel, outputs_a, reference, inputs, static, dtype, "the other backend", 2.0)
 
 
@@ -125,53 +119,12 @@ def forward_errors(
         )
     length = max((axis for array in inputs for axis in np.shape(array)), default=1)
     pairs = {}
-    for name, output, exact in zip(_names(outputs), outputs, reference, strict=True):
+    for name, output, exact in zip(names(outputs), outputs, reference, strict=True):
         if output.dtype.kind in "fc":
             pairs[name] = (_relative_to_largest(output, exact), 4 * math.sqrt(length))
         else:
             pairs[name] = (float(np.count_nonzero(output != exact)), 0.0)
     return pairs
-
-
-def widened(outputs: Sequence[np.ndarray], *shapes: tuple[int, ...]) -> tuple[np.ndarray, ...]:
-    """The outputs in float64 (integers and booleans as they are), once they have these shapes.
-
-    Raises
-    ------
-    Disagreement
-        If their number or a shape is another. Where there is an oracle this was checked before;
-        beyond its size the measure itself has to say what it expects.
-    """
-    for fault in _misshapen([np.shape(output) for output in outputs], shapes):
-        raise Disagreement(fault)
-    return tuple(_cast_up(output) for output in outputs)
-
-
-def epsilon(outputs: Sequence[np.ndarray]) -> float:
-    """The distance from 1 to the next number in the dtype of the first floating output.
-
-    Raises
-    ------
-    ValueError
-        If no output is floating.
-    """
-    for output in outputs:
-        if output.dtype.kind in "fc":
-            return float(np.finfo(output.dtype).eps)
-    raise ValueError("eps is defined for floating outputs, and there is none")
-
-
-def largest_ratio(error: Any, scale: Any) -> float:
-    """The largest ``|error| / scale`` over all entries; no error over no scale is 0."""
-    error, scale = np.broadcast_arrays(np.abs(error), scale)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = np.where(error == 0, 0.0, error / scale)
-    return float(np.max(ratios, initial=0.0))
-
-
-def orthogonality(q: np.ndarray) -> float:
-    """The largest entry of ``|q' q - 1|``: how far the columns of ``q`` (m, n) are from orthonormal."""
-    return float(np.max(np.abs(q.T @ q - np.eye(q.shape[1])), initial=0.0))
 
 
 def _judge(
@@ -212,22 +165,13 @@ def _faults(
     if not outputs:
         yield "there is no output, expected at least 1"
     if reference is not None:
-        yield from _misshapen([x.shape for x in outputs], [np.shape(exact) for exact in reference])
-    for index, (name, output) in enumerate(zip(_names(outputs), outputs, strict=True)):
+        yield from misshapen([x.shape for x in outputs], [np.shape(exact) for exact in reference])
+    for index, (name, output) in enumerate(zip(names(outputs), outputs, strict=True)):
         exact = None if reference is None else np.asarray(reference[index])
         expected = _expected_dtype(output if exact is None else exact, dtype)
         if not _same_kind(output.dtype, expected):
             yield f"{name} has dtype {output.dtype}, expected {expected}"
         yield from _not_finite(name, output, exact, other)
-
-
-def _misshapen(seen: Sequence[tuple[int, ...]], expected: Sequence[tuple[int, ...]]) -> Iterator[str]:
-    if len(seen) != len(expected):
-        yield f"the number of outputs is {len(seen)}, expected {len(expected)}"
-        return
-    for name, shape, wanted in zip(_names(seen), seen, expected, strict=True):
-        if shape != tuple(wanted):
-            yield f"{name} has shape {shape}, expected {tuple(wanted)}"
 
 
 def _expected_dtype(like: np.ndarray, dtype: str) -> np.dtype[Any]:
@@ -293,17 +237,6 @@ def _share(value: float, limit: float) -> float:
 
 def _relative_to_largest(output: np.ndarray, exact: np.ndarray) -> float:
     known = np.isfinite(exact)
-    error = np.abs(_cast_up(output[known]) - exact[known])
+    error = np.abs(cast_up(output[known]) - exact[known])
     largest = np.max(np.abs(exact[known]), initial=0.0)
     return largest_ratio(error, largest) / float(np.finfo(output.dtype).eps)
-
-
-def _cast_up(array: np.ndarray) -> np.ndarray:
-    wide = {"f": np.float64, "c": np.complex128}.get(array.dtype.kind)
-    return array if wide is None else array.astype(wide)
-
-
-def _names(outputs: Sequence[Any]) -> list[str]:
-    if len(outputs) == 1:
-        return ["output"]
-    return [f"output {index} of {len(outputs)}" for index in range(1, len(outputs) + 1)]

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xpbench import Kernel, epsilon, largest_ratio, widened
+from xpbench import Kernel, epsilon, largest_ratio, least_squares_errors, spectral_norm, widened
 from xpbench.bench.kernel import Array, Errors
 
 PROBES = 8
 SAMPLED_COLUMNS = 16
-POWER_STEPS = 10
 
 
 def slogdet(xp: Array, a: Array) -> tuple[Array, Array]:
@@ -137,15 +136,6 @@ def require_full_rank(r: np.ndarray) -> None:
         )
 
 
-def spectral_norm(a: np.ndarray) -> float:
-    """The largest singular value, from below: by the power method, to some percent."""
-    v = np.random.default_rng(a.shape[1]).standard_normal(a.shape[1:])
-    for _ in range(POWER_STEPS):
-        v = a.T @ (a @ v)
-        v = v / (np.linalg.norm(v) or 1.0)
-    return float(np.linalg.norm(a @ v))
-
-
 def inverse_norm(a: np.ndarray) -> float:
     """The Frobenius norm of the inverse, estimated from its products with vectors of random signs.
 
@@ -248,35 +238,6 @@ def solve_errors(
     return pairs
 
 
-def lstsq_errors(
-    outputs: Sequence[np.ndarray], exact: Sequence[np.ndarray] | None, a: np.ndarray, b: np.ndarray
-) -> Errors:
-    """The normal equations, and where there is an oracle the forward error over its condition.
-
-    With r = b - A x, ``normal`` is ``|A'r| / (||A|| (||A|| |x| + |r|))``. Householder's method solves a
-    problem whose A and b are off by a few roundings (Higham, Accuracy and Stability of Numerical
-    Algorithms, 2nd ed., theorem 20.3), by some sqrt(n) u for errors that are independent (Connolly &
-    Higham, SIAM J. Matrix Anal. Appl. 44, 2023): then A'r is A'(E x - f) - E'r. The limit is
-    (2 sqrt(n) + 4) eps, 4 for the operations on single entries, which decide where n is small.
-
-    ``forward`` is ``|x - x64| / (k |x64| + k^2 |r| / ||A||)`` with the condition number k of A, which is
-    how far such errors move x (Higham, theorem 20.1). The same limit.
-    """
-    n = a.shape[1]
-    (x,) = widened(outputs, (n,))
-    eps, limit = epsilon(outputs), 2 * math.sqrt(n) + 4
-    r = b - a @ x
-    size = spectral_norm(a)
-    scale = size * (size * np.linalg.norm(x) + np.linalg.norm(r))
-    pairs = {"normal": (largest_ratio(np.linalg.norm(a.T @ r), scale) / eps, limit)}
-    if exact is not None:
-        values = np.linalg.svd(np.linalg.qr(a, mode="r"), compute_uv=False)
-        k = values[0] / values[-1]
-        scale = k * np.linalg.norm(exact[0]) + k**2 * np.linalg.norm(b - a @ exact[0]) / values[0]
-        pairs["forward"] = (largest_ratio(np.linalg.norm(x - exact[0]), scale) / eps, limit)
-    return pairs
-
-
 Kernel(
     compute=slogdet,
     inputs=square_inputs,
@@ -316,7 +277,7 @@ Kernel(
     compute=lstsq,
     inputs=lstsq_inputs,
     reference=lstsq_reference,
-    errors=lstsq_errors,
+    errors=least_squares_errors,
     flops=lambda m, n: 2 * n**2 * (m - n / 3) + 4 * m * n,
     traffic=lambda itemsize, m, n: itemsize * (m * n + m + n),
     sizes={

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xpbench import Kernel, epsilon, largest_ratio, widened
+from xpbench import Kernel, epsilon, largest_ratio, spectral_norm, widened
 from xpbench.bench.kernel import Array, Errors
-from xpbench.kernels.linear_systems import spectral_norm
 
 PROBES = 8
 

@@ -6,9 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from xpbench import Kernel, epsilon, largest_ratio, widened
+from xpbench import Kernel, epsilon, largest_ratio, least_squares_errors, widened
 from xpbench.bench.kernel import Array, Errors
-from xpbench.kernels.linear_systems import lstsq_errors
 
 REPLICAS = 8
 """Trajectories whose rounding is drawn at random, from which a limit is found."""
@@ -200,7 +199,7 @@ def ridge_errors(
     """
     d = x.shape[1]
     stacked = np.concatenate([x, math.sqrt(penalty) * np.eye(d)])
-    return lstsq_errors(outputs, exact, stacked, np.append(y, np.zeros(d)))
+    return least_squares_errors(outputs, exact, stacked, np.append(y, np.zeros(d)))
 
 
 def lasso_errors(

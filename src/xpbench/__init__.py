@@ -8,33 +8,43 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from xpbench.bench.agreement import Disagreement, epsilon, largest_ratio, orthogonality, widened
     from xpbench.bench.api import load, run, table
     from xpbench.bench.backend import Backend, Setting
     from xpbench.bench.exceptions import Unsupported, XpbenchError
     from xpbench.bench.inventory import list_backends, list_kernels
     from xpbench.bench.kernel import Kernel
+    from xpbench.bench.measures import (
+        Disagreement,
+        epsilon,
+        largest_ratio,
+        least_squares_errors,
+        orthogonality,
+        spectral_norm,
+        widened,
+    )
     from xpbench.bench.vocabulary import Vocabulary
 
 __version__ = "0.1.0"
 
 _HOME = {
     "Backend": "backend",
-    "Disagreement": "agreement",
+    "Disagreement": "measures",
     "Kernel": "kernel",
     "Setting": "backend",
     "Unsupported": "exceptions",
     "Vocabulary": "vocabulary",
     "XpbenchError": "exceptions",
-    "epsilon": "agreement",
-    "largest_ratio": "agreement",
+    "epsilon": "measures",
+    "largest_ratio": "measures",
+    "least_squares_errors": "measures",
     "list_backends": "inventory",
     "list_kernels": "inventory",
     "load": "api",
-    "orthogonality": "agreement",
+    "orthogonality": "measures",
     "run": "api",
+    "spectral_norm": "measures",
     "table": "api",
-    "widened": "agreement",
+    "widened": "measures",
 }
 
 __all__ = [
@@ -47,11 +57,13 @@ __all__ = [
     "XpbenchError",
     "epsilon",
     "largest_ratio",
+    "least_squares_errors",
     "list_backends",
     "list_kernels",
     "load",
     "orthogonality",
     "run",
+    "spectral_norm",
     "table",
     "widened",
 ]

@@ -64,7 +64,7 @@ def one_line(text: str) -> str:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "matmull"], "unknown kernel 'matmull': did you mean matmul?"),
+        (["run", "matmull"], "unknown kernel 'matmull': did you mean matmul"),
         (["run", "--backend", "trch"], "unknown backend 'trch': did you mean torch"),
         (["run", "--dtype", "float16"], "unknown dtype 'float16'"),
         (["run", "--size", "n=-1"], "expected NAME=POSITIVE INTEGER"),

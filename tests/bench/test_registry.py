@@ -64,7 +64,8 @@ def test_a_backend_of_a_named_file_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "suggestion"), [("matmull", "matmul"), ("SVD", "svd"), ("gradient", "gradient_descent")]
+    ("name", "suggestion"),
+    [("matmull", "matmul"), ("SVD", "svd"), ("gradient_decent", "gradient_descent")],
 )
 def test_a_near_miss_is_suggested(name: str, suggestion: str) -> None:
     with pytest.raises(XpbenchError, match=f"unknown kernel '{name}': did you mean .*{suggestion}"):

@@ -3,8 +3,8 @@
 import numpy as np
 
 from planted import Fault, algorithm, entry
+from xpbench import spectral_norm
 from xpbench.kernels.duality import equality_qp, svm_dual
-from xpbench.kernels.linear_systems import spectral_norm
 
 
 def kkt(q, a, *, corner=0.0):

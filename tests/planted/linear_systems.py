@@ -3,7 +3,8 @@
 import numpy as np
 
 from planted import Fault, algorithm, entry, result
-from xpbench.kernels.linear_systems import inverse_norm, spectral_norm
+from xpbench import spectral_norm
+from xpbench.kernels.linear_systems import inverse_norm
 
 
 def without_exchanges(xp, a):

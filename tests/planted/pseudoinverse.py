@@ -3,7 +3,7 @@
 import numpy as np
 
 from planted import Fault, algorithm, entry
-from xpbench.kernels.linear_systems import spectral_norm
+from xpbench import spectral_norm
 
 
 def condition(outputs, a):
