@@ -206,6 +206,18 @@ class Vocabulary:
         # The standard knows no memory layout, but flattening goes row by row.
         return self.reshape(self.reshape(x, (-1,)), x.shape)
 
+    # Entry by entry
+
+    def softplus(self, x: Array) -> Array:
+        """``log(1 + exp(x))``, in a form that may be differentiated twice.
+
+        Neither it nor its derivatives overflow or cancel, and they hold at 0, where those of a form
+        with ``abs`` do not.
+        """
+        above = x >= 0
+        positive = self.where(above, x, self.zeros_like(x))
+        return positive + self.log1p(self.exp(self.where(above, -x, x)))
+
     # Reductions
 
     def quantile(self, x: Array, q: float | Sequence[float], *, axis: int = -1) -> Array:

@@ -7,7 +7,6 @@ import numpy as np
 
 from xpbench import Kernel, epsilon, largest_ratio, spectral_norm, widened
 from xpbench.bench.kernel import Array, Errors
-from xpbench.kernels.second_derivatives import softplus
 
 REPLICAS = 8
 """Trajectories whose rounding is drawn at random, from which the limit of bfgs is found."""
@@ -34,7 +33,7 @@ def newton(xp: Array, x: Array, y: Array, penalty: Array, *, steps: int) -> Arra
 
     def objective(w: Array) -> Array:
         z = w @ x.T
-        return xp.sum(softplus(xp, z) - y * z) / n + penalty / 2 * xp.sum(w * w)
+        return xp.sum(xp.softplus(z) - y * z) / n + penalty / 2 * xp.sum(w * w)
 
     def value_and_gradient(w: Array) -> tuple[Array, Array]:
         p = 1 / (1 + xp.exp(-(x @ w)))

@@ -5,21 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xpbench import Kernel, epsilon, largest_ratio, widened
+from xpbench import Kernel, Unsupported, epsilon, largest_ratio, widened
 from xpbench.bench.kernel import Array, Errors
-from xpbench.kernels.derivatives import require_classes, softmax_probabilities
 
 PROBES = 4
 SAMPLED_ROWS = 16
-
-
-def softplus(xp: Array, z: Array) -> Array:
-    """``log(1 + exp(z))`` entry by entry, in a form that may be differentiated twice.
-
-    Neither it nor its derivatives overflow or cancel, and they hold at 0, where those of ``abs`` do not.
-    """
-    above = z >= 0
-    return xp.where(above, z, xp.zeros_like(z)) + xp.log1p(xp.exp(xp.where(above, -z, z)))
 
 
 def hessian(xp: Array, x: Array, y: Array, w: Array) -> Array:
@@ -38,7 +28,7 @@ def hessian(xp: Array, x: Array, y: Array, w: Array) -> Array:
     # Over d directions at once w X' is one matrix product; torch makes d separate ones of X w.
     def loss(w: Array) -> Array:
         z = w @ x.T
-        return xp.sum(softplus(xp, z) - y * z) / n
+        return xp.sum(xp.softplus(z) - y * z) / n
 
     def by_hand(w: Array) -> Array:
         e = xp.exp(-xp.abs(x @ w))
@@ -157,7 +147,8 @@ def hessian_vector_product(xp: Array, x: Array, y: Array, w: Array, v: Array) ->
 
 def product_inputs(rng: np.random.Generator, n: int, d: int, k: int) -> tuple[np.ndarray, ...]:
     """Features, labels, weights and a direction, all normal but the labels; logits of deviation 1."""
-    require_classes(k)
+    if k < 2:
+        raise Unsupported(f"of {k} class there is nothing to tell apart: k must be 2 or more")
     w, v = rng.standard_normal((2, d, k)) / math.sqrt(d)
     labels = rng.integers(k, size=n)
     return rng.standard_normal((n, d)), np.eye(k)[labels], w, v
@@ -168,8 +159,10 @@ def product_parts(x: np.ndarray, w: np.ndarray, v: np.ndarray) -> tuple[np.ndarr
 
     The last is the sum over pairs of classes of p_ik p_il (r_ik - r_il).
     """
-    z, inverse = softmax_probabilities(x, w)
-    p, r = 1 / inverse, np.einsum("nd,kd->nk", x, np.ascontiguousarray(v.T))
+    import scipy.special
+
+    z, r = (np.einsum("nd,kd->nk", x, np.ascontiguousarray(part.T)) for part in (w, v))
+    p = scipy.special.softmax(z, axis=1)
     t = np.stack([p[:, k] * (p * (r[:, [k]] - r)).sum(axis=1) for k in range(p.shape[1])], axis=1)
     return z, p, r, t
 

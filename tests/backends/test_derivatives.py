@@ -130,3 +130,11 @@ def test_hessian_of_a_sum_of_exponentials(differentiating, rng):
     # Products and sums of 6 terms after an exponential whose argument carries gamma_3 |a||x|.
     margin = (6 + 4 + 3 * (abs(a) @ abs(x)).max()) * differentiating.eps * abs(terms).sum(axis=0)
     assert (abs(found - terms.sum(axis=0)) <= margin).all()
+
+
+def test_softplus_may_be_differentiated_twice_at_zero_and_far_out(differentiating):
+    z = differentiating.cast(np.array([-80.0, -15.0, -1.0, 0.0, 1.0, 15.0, 80.0]))
+    hessian = differentiating(lambda xp, z: xp.hessian(lambda z: xp.sum(xp.softplus(z)))(z), z)
+    e = np.exp(-np.abs(z.astype(np.float64)))
+    # An exponential, sums, quotients and a product of a few eps, relative; its argument is exact.
+    np.testing.assert_allclose(np.diag(hessian), e / (1 + e) ** 2, rtol=8 * differentiating.eps)

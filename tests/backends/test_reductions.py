@@ -40,6 +40,16 @@ def test_median_along_the_first_axis(loaded):
     np.testing.assert_array_equal(loaded(lambda xp, x: xp.median(x, axis=0), x), [4.0, 5.0])
 
 
+def test_softplus_neither_overflows_nor_cancels(loaded):
+    x = loaded.cast(np.array([-1e4, -80.0, -15.0, -1e-3, 0.0, 1e-3, 15.0, 80.0, 1e4]))
+    found = loaded(lambda xp, x: xp.softplus(x), x)
+    # An exponential, a logarithm and a sum of terms of one sign, each of a few units of roundoff.
+    tiny = np.finfo(loaded.dtype).tiny
+    expected = np.logaddexp(0, x.astype(np.float64))
+    np.testing.assert_allclose(found, expected, rtol=4 * loaded.eps, atol=tiny)
+    assert found.dtype == loaded.dtype
+
+
 @pytest.mark.parametrize("axis", [0, -1])
 @pytest.mark.parametrize("scale", [1.0, 1e4])
 def test_softmax_neither_overflows_nor_loses_accuracy(loaded, rng, axis, scale):
