@@ -71,30 +71,38 @@ def spectral_norm(a: np.ndarray) -> float:
 def least_squares_errors(
     outputs: Sequence[np.ndarray], exact: Sequence[np.ndarray] | None, a: np.ndarray, b: np.ndarray
 ) -> Errors:
-    """The normal equations, and where there is an oracle the forward error over its condition.
+    """How far ``x`` is from solving the normal equations, and from the minimiser of ``|a x - b|``.
 
-    With r = b - A x, ``normal`` is ``|A'r| / (||A|| (||A|| |x| + |r|))``. Householder's method solves a
-    problem whose A and b are off by a few roundings (Higham, Accuracy and Stability of Numerical
-    Algorithms, 2nd ed., theorem 20.3), by some sqrt(n) u for errors that are independent (Connolly &
-    Higham, SIAM J. Matrix Anal. Appl. 44, 2023): then A'r is A'(E x - f) - E'r. The limit is
+    ``x (n,)``, ``a (m, n)`` of full column rank, ``b (m,)``. Householder's method solves a problem whose
+    A and b are off by E and f, each column by a few roundings of its norm (Higham, Accuracy and
+    Stability of Numerical Algorithms, 2nd ed., theorem 20.3), by some sqrt(n) u where errors are
+    independent (Connolly & Higham, SIAM J. Matrix Anal. Appl. 44, 2023). Both limits are
     (2 sqrt(n) + 4) eps, 4 for the operations on single entries, which decide where n is small.
+    Directions are random within the n that A spans, so that a Frobenius norm over sqrt(n) says by how
+    much a vector is enlarged. With r = b - A x and |D x|^2 = sum_j |a_j|^2 x_j^2:
 
-    ``forward`` is ``|x - x64| / (k |x64| + k^2 |r| / ||A||)`` with the condition number k of A, which is
-    how far such errors move x (Higham, theorem 20.1). The same limit.
+    ``normal`` is ``|A'r|``, which is A'(E x - f) - E'r, over ``||A|| ((|b|^2 + |D x|^2)^1/2 + |r|)``
+    over sqrt(n).
+
+    ``forward`` is ``|x - x64|``, to first order A+ (f - E x) + (A'A)^-1 E'r (Higham, theorem 20.1), over
+    ``||A+|| (|b|^2 + |D x|^2)^1/2 + ||(A'A)^-1 D|| |r|`` over sqrt(n). The normal equations, solved by
+    Cholesky, err by the condition number times more. Without the oracle the difference is the correction
+    that x would get, (A'A)^-1 A'r in float64 (Bjoerck, Numerical Methods for Least Squares Problems,
+    section 2.9.3).
     """
     n = a.shape[1]
     (x,) = widened(outputs, (n,))
     eps, limit = epsilon(outputs), 2 * math.sqrt(n) + 4
+    inverse, lengths = np.linalg.inv(np.linalg.qr(a, mode="r")), np.linalg.norm(a, axis=0)
     r = b - a @ x
-    size = spectral_norm(a)
-    scale = size * (size * np.linalg.norm(x) + np.linalg.norm(r))
-    pairs = {"normal": (largest_ratio(np.linalg.norm(a.T @ r), scale) / eps, limit)}
-    if exact is not None:
-        values = np.linalg.svd(np.linalg.qr(a, mode="r"), compute_uv=False)
-        k = values[0] / values[-1]
-        scale = k * np.linalg.norm(exact[0]) + k**2 * np.linalg.norm(b - a @ exact[0]) / values[0]
-        pairs["forward"] = (largest_ratio(np.linalg.norm(x - exact[0]), scale) / eps, limit)
-    return pairs
+    size, rest = math.hypot(np.linalg.norm(b), np.linalg.norm(lengths * x)), np.linalg.norm(r)
+    normal = np.linalg.norm(lengths) * (size + rest)
+    moved = np.linalg.norm(inverse) * size + np.linalg.norm(inverse @ (inverse.T * lengths)) * rest
+    distance = inverse @ (inverse.T @ (r @ a)) if exact is None else x - exact[0]
+    return {
+        "normal": (largest_ratio(np.linalg.norm(a.T @ r), normal / math.sqrt(n)) / eps, limit),
+        "forward": (largest_ratio(np.linalg.norm(distance), moved / math.sqrt(n)) / eps, limit),
+    }
 
 
 def misshapen(seen: Sequence[tuple[int, ...]], expected: Sequence[tuple[int, ...]]) -> Iterator[str]:

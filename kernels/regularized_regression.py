@@ -192,10 +192,9 @@ def ridge_errors(
     y: np.ndarray,
     penalty: np.ndarray,
 ) -> Errors:
-    """Those of ``lstsq`` for the stacked system: a backward error, and a forward one with an oracle.
+    """Those of the least squares problem that the stacked system is (``xpbench.least_squares_errors``).
 
-    ``normal`` is ``|X'(y - X w) - lambda w|`` over ``||A|| (||A|| |w| + |r|)``, where A is X over
-    sqrt(lambda) 1 and r the residual of the stacked system, whatever the condition of X.
+    With A for X over sqrt(lambda) 1, A'r is X'(y - X w) - lambda w.
     """
     d = x.shape[1]
     stacked = np.concatenate([x, math.sqrt(penalty) * np.eye(d)])

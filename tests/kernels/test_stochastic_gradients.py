@@ -1,5 +1,7 @@
 """Steps go along the gradients of the samples drawn, in the order given, and enlarge no error."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -114,12 +116,24 @@ class Counted:
     )
 
 
+def counted(*shape):
+    numbers = [Counted() for _ in range(math.prod(shape))]
+    return np.array(numbers, dtype=object).reshape(shape)
+
+
+def test_the_stated_flops_are_those_of_the_formula(draw, xp):
+    n, d = 6, 3
+    Counted.operations = 0
+    sgd(xp, counted(n, d), counted(n), np.arange(n), counted(n))
+    stated = draw("sgd", preset="small").kernel.flops(n=n, d=d)
+    # A sum starts from its first product.
+    assert stated == Counted.operations + n
+
+
 def test_the_stated_flops_of_batches_are_those_of_the_formula(draw, xp):
     n, d, m = 6, 3, 2
-    x = np.array([[Counted() for _ in range(d)] for _ in range(n)])
-    y = np.array([Counted() for _ in range(n)])
     Counted.operations = 0
-    minibatch_sgd(xp, x, y, np.arange(n).reshape(-1, m), Counted())
+    minibatch_sgd(xp, counted(n, d), counted(n), np.arange(n).reshape(-1, m), Counted())
     stated = draw("minibatch_sgd", preset="small").kernel.flops(n=n, d=d, m=m)
     # Each of m + d sums of a batch starts from its first product, and eta / m is not counted.
-    assert stated == Counted.operations + n // m * (m + d - 1)
+    assert stated == Counted.operations + n // m * (m + d) - 1

@@ -100,14 +100,22 @@ def solve_distance(outputs, a, b):
 
 
 def lstsq_normal(outputs, a, b):
-    x, size = outputs[0], spectral_norm(a)
-    scale = size * (size * np.linalg.norm(x) + np.linalg.norm(b - a @ x))
-    return scale / np.linalg.norm(a.T @ a[:, len(x) // 2])
+    x, lengths = outputs[0], np.linalg.norm(a, axis=0)
+    size = np.hypot(np.linalg.norm(b), np.linalg.norm(lengths * x)) + np.linalg.norm(b - a @ x)
+    return np.linalg.norm(a) * size / np.sqrt(len(x)) / np.linalg.norm(a.T @ a[:, len(x) // 2])
 
 
 def lstsq_distance(outputs, a, b):
-    x, k = outputs[0], np.linalg.cond(a)
-    return k * np.linalg.norm(x) + k**2 * np.linalg.norm(b - a @ x) / np.linalg.norm(a, 2)
+    x, inverse, lengths = outputs[0], np.linalg.pinv(a), np.linalg.norm(a, axis=0)
+    moved = np.linalg.norm(inverse) * np.hypot(np.linalg.norm(b), np.linalg.norm(lengths * x))
+    turned = np.linalg.norm(inverse @ inverse.T * lengths) * np.linalg.norm(b - a @ x)
+    return (moved + turned) / np.sqrt(len(x))
+
+
+def normal_equations(xp, a, b):
+    import scipy.linalg
+
+    return scipy.linalg.solve(a.T @ a, a.T @ b, assume_a="pos").astype(a.dtype)
 
 
 FAULTS: dict[str, list[Fault]] = {
@@ -134,6 +142,7 @@ FAULTS: dict[str, list[Fault]] = {
     "lstsq": [
         algorithm("term", "regularised by a ten-thousandth", ridge(1e-4)),
         algorithm("term", "an iteration ended early", refined(4)),
+        algorithm("term", "normal equations", normal_equations, size="medium"),
         algorithm("index", "last equation left out", lambda xp, a, b: xp.lstsq(a[:-1], b[:-1])),
         algorithm("index", "right side off by one", lambda xp, a, b: xp.lstsq(a, np.roll(b, 1))),
         entry("normal", lstsq_normal),

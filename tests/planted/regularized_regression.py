@@ -3,7 +3,7 @@
 import numpy as np
 
 from planted import Fault, algorithm, entry
-from xpbench import spectral_norm
+from planted.linear_systems import lstsq_distance, lstsq_normal
 from xpbench.kernels.regularized_regression import elastic_net, lasso, ridge
 
 
@@ -11,19 +11,13 @@ def augmented(x, penalty):
     return np.concatenate([x, np.sqrt(penalty) * np.eye(x.shape[1])])
 
 
-def of_the_normal_equations(outputs, x, y, penalty):
-    """What moves A'(y - A w) by ||A|| (||A|| |w| + |r|), at the entry in the middle."""
-    a, w = augmented(x, penalty), outputs[0]
-    size = spectral_norm(a)
-    r = np.append(y, np.zeros_like(w)) - a @ w
-    gram = np.linalg.norm((a.T @ a)[:, len(w) // 2])
-    return size * (size * np.linalg.norm(w) + np.linalg.norm(r)) / gram
+def stacked(unit):
+    """``unit`` of the least squares problem that ridge regression is."""
 
+    def of(outputs, x, y, penalty):
+        return unit(outputs, augmented(x, penalty), np.append(y, np.zeros(x.shape[1])))
 
-def of_the_condition(outputs, x, y, penalty):
-    a, w = augmented(x, penalty), outputs[0]
-    r, k = np.append(y, np.zeros_like(w)) - a @ w, np.linalg.cond(a)
-    return k * np.linalg.norm(w) + k**2 * np.linalg.norm(r) / np.linalg.norm(a, 2)
+    return of
 
 
 def penalised(matrix):
@@ -146,8 +140,8 @@ FAULTS: dict[str, list[Fault]] = {
             "targets off by one",
             lambda xp, x, y, penalty: ridge(xp, x, np.roll(y, 1), penalty),
         ),
-        entry("normal", of_the_normal_equations),
-        entry("forward", of_the_condition),
+        entry("normal", stacked(lstsq_normal)),
+        entry("forward", stacked(lstsq_distance)),
     ],
     "lasso": of_both(lasso),
     "elastic_net": [
