@@ -37,6 +37,8 @@ def finite_difference(xp: Array, f: Array, dx: Array, dy: Array) -> tuple[Array,
 
 def field_inputs(rng: np.random.Generator, n: int) -> tuple[np.ndarray, ...]:
     """Eight plane waves of random direction and phase, for x from 0 to 2 and y from 0 to 1."""
+    if n < 3:
+        raise Unsupported(f"a difference of second order at a border takes 3 samples, and there are {n}")
     a, b, phase, weight = rng.standard_normal((4, 8))
     # sin(u + v), with u of the rows and v of the columns.
     u = np.outer(np.linspace(0, 2, n), 6 * a) + phase

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xpbench import Disagreement, Kernel, epsilon, largest_ratio, widened
+from xpbench import Disagreement, Kernel, Unsupported, epsilon, largest_ratio, widened
 from xpbench.bench.kernel import Array, Errors
 
 
@@ -55,6 +55,10 @@ def inputs(
 
     L = ||X||^2 / (4 n_train) + 0.3 bounds the curvature of every fit.
     """
+    if folds < 2 or n < folds:
+        raise Unsupported(
+            f"cross-validation takes 2 folds or more, none of them empty: n={n}, folds={folds}"
+        )
     n = n // folds * folds
     x = rng.standard_normal((n, d))
     direction = rng.standard_normal(d)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xpbench import Kernel, epsilon, largest_ratio, widened
+from xpbench import Kernel, Unsupported, epsilon, largest_ratio, widened
 from xpbench.bench.kernel import Array, Errors
 
 WAVES = 8
@@ -33,6 +33,8 @@ def sampled_waves(rng: np.random.Generator, m: int, n: int) -> tuple[np.ndarray,
     The noise, of deviation 0.05, is there because a library that adds one sample after the other rounds
     alike where they are alike: errors of a smooth function would not be independent.
     """
+    if n % 2:
+        raise Unsupported(f"Simpson's rule takes an even number of intervals, and there are {n}")
     x = np.linspace(0, 2, n + 1)
     j = np.arange(1, WAVES + 1)
     basis = np.concatenate([np.ones((1, n + 1)), np.cos(np.outer(j, x)), np.sin(np.outer(j, x))])
@@ -339,6 +341,8 @@ def monte_carlo_integral(xp: Array, x: Array, a: Array, c: Array) -> tuple[Array
 
 def monte_carlo_inputs(rng: np.random.Generator, n: int, d: int, p: int) -> tuple[np.ndarray, ...]:
     """Uniform points, and waves of up to 3 radians along every axis with random phases."""
+    if n < 2:
+        raise Unsupported("of a single draw there is no standard error: n must be 2 or more")
     return rng.random((n, d)), rng.uniform(-3, 3, (p, d)), rng.uniform(-math.pi, math.pi, p)
 
 
@@ -349,6 +353,29 @@ def monte_carlo_reference(x: np.ndarray, a: np.ndarray, c: np.ndarray) -> tuple[
     return tuple(np.transpose(pairs))
 
 
+def monte_carlo_bounds(
+    exact: Sequence[np.ndarray], x: np.ndarray, a: np.ndarray, c: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """What rounding may add up to in the means and in their standard errors, each (p,) in eps.
+
+    A sum of n draws with mean mu and deviation sigma has a partial sum i of mean i mu and variance
+    i sigma^2: n roundings of 0.3 eps of them in the root mean square leave 0.3 eps times
+    sqrt(n mu^2 / 3 + sigma^2 / 2) in the mean. Errors of the draws are independent: 0.3 eps of each of
+    d + 1 partial sums of the phase, of |a| + |c| at most, and one of the cosine; they mean out, over
+    sqrt(n). Four times all in the mean square, and 1 eps of mu.
+
+    The sum of squares has terms of one sign, and n roundings leave sqrt(n) / 6 eps of it, half of that
+    in the root; the mean, about which it is least, moves it in the second order only. The errors of the
+    draws move sigma by as much as the mean. Four times both, and 2 eps, over sqrt(n).
+    """
+    n, d = x.shape
+    mean, error = (np.asarray(part, dtype=np.float64) for part in exact)
+    sigma = error * math.sqrt(n)
+    draw = (math.sqrt(d + 1) * (np.linalg.norm(a, axis=1) + np.abs(c)) + 1) / math.sqrt(n)
+    means = 1.2 * np.sqrt(n * mean**2 / 3 + sigma**2 / 2 + draw**2) + np.abs(mean)
+    return means, ((math.sqrt(n) / 3 + 2) * sigma + 1.2 * draw) / math.sqrt(n)
+
+
 def monte_carlo_errors(
     outputs: Sequence[np.ndarray],
     exact: Sequence[np.ndarray],
@@ -356,29 +383,11 @@ def monte_carlo_errors(
     a: np.ndarray,
     c: np.ndarray,
 ) -> Errors:
-    """The means and their standard errors, each against what rounding may add up to in it.
-
-    A sum of n draws with mean mu and deviation sigma has a partial sum i of mean i mu and variance
-    i sigma^2: n roundings of 0.3 eps of them in the root mean square leave 0.3 eps times
-    sqrt(n mu^2 / 3 + sigma^2 / 2) in the mean. Errors of the draws are independent: 0.3 eps of each of
-    d + 1 partial sums of the phase, of |a| + |c| at most, and one of the cosine; they mean out, over
-    sqrt(n). Four times all in the mean square, and 1 eps of mu: ``mean``.
-
-    The sum of squares has terms of one sign, and n roundings leave sqrt(n) / 6 eps of it, half of that
-    in the root; the mean, about which it is least, moves it in the second order only, and the errors of
-    terms mean out. Four times it, and 2 eps: ``standard error``.
-    """
-    n, d = x.shape
-    mean, error = widened(outputs, c.shape, c.shape)
-    mean64, error64 = exact
-    sigma = error64 * math.sqrt(n)
-    draw = math.sqrt(d + 1) * (np.linalg.norm(a, axis=1) + np.abs(c)) + 1
-    bounds = 1.2 * np.sqrt(n * mean64**2 / 3 + sigma**2 / 2 + draw**2 / n) + np.abs(mean64)
-    eps = epsilon(outputs)
-    return {
-        "mean": (largest_ratio(mean - mean64, bounds) / eps, 1.0),
-        "standard error": (largest_ratio(error - error64, error64) / eps, math.sqrt(n) / 3 + 2),
-    }
+    """The means and their standard errors, each against its entry of ``monte_carlo_bounds``."""
+    found = widened(outputs, c.shape, c.shape)
+    ratios = map(largest_ratio, np.subtract(found, exact), monte_carlo_bounds(exact, x, a, c))
+    pairs = zip(("mean", "standard error"), ratios, strict=True)
+    return {name: (ratio / epsilon(outputs), 1.0) for name, ratio in pairs}
 
 
 Kernel(

@@ -31,6 +31,8 @@ def inputs(rng: np.random.Generator, n: int, d: int, k: int, digits: int = 0) ->
     The singular values of the noise end at about ``edge sqrt(n)``. Those of the signal stand at 3 to
     6 times that, so that for k well below n the subspace is well determined.
     """
+    if n < 2:
+        raise Unsupported("of a single sample there is no variance: n must be 2 or more")
     if digits:
         return (_digits(n, d),)
     edge = 1 + math.sqrt(d / n)

@@ -172,16 +172,17 @@ def elastic_net_reference(
     With its triangle ((R, c), (0, rho)) the gradient is R'(R w - c), and |X w - y|^2 is
     |R w - c|^2 + rho^2. Residuals are extrapolated in place of coefficients.
     """
+    d = x.shape[1]
     triangle = np.asarray(np.linalg.qr(np.column_stack([x, y]), mode="r"))
-    r, c, rho = triangle[:-1, :-1], triangle[:-1, -1], triangle[-1, -1]
-    w = before = np.zeros(len(c))
+    r, c, rho = triangle[:d, :d], triangle[:d, d], triangle[d:, d]
+    w = before = np.zeros(d)
     residual = residual_before = -c
     for momentum in beta:
         extrapolated = residual + momentum * (residual - residual_before)
         v = w + momentum * (w - before) - eta * (extrapolated @ r)
         w, before = np.sign(v) * np.maximum(np.abs(v) - eta * l1, 0) / (1 + eta * l2), w
         residual, residual_before = r @ w - c, residual
-    squares = (residual @ residual + rho**2 + l2 * (w @ w)) / 2
+    squares = (residual @ residual + rho @ rho + l2 * (w @ w)) / 2
     return w, np.asarray(squares + l1 * np.linalg.norm(w, 1))
 
 

@@ -77,6 +77,26 @@ def test_honest_results_stay_below_two_thirds_of_every_limit(seen, kernel, size,
     assert not over
 
 
+@pytest.mark.parametrize("value", [1, 2, 3])
+@pytest.mark.parametrize("kernel", NAMES)
+def test_the_smallest_sizes_are_answered_or_declined(draw, kernel, value):
+    """A size too small to mean something says so; whatever is computed agrees."""
+    size = dict.fromkeys(REGISTRY.kernel(kernel).sizes["small"], value)
+    for dtype in DTYPES:
+        try:
+            trial = draw(kernel, dtype, **size)
+        except Unsupported as reason:
+            assert len(str(reason)) > 10
+            continue
+        for backend in ("numpy", "torch"):
+            try:
+                outputs = trial.on(backend)
+            except Unsupported:
+                continue
+            found = trial.judge(outputs)
+            assert found.agrees, f"{backend}, {dtype}: {found.reason}"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", NATIVE)
 @pytest.mark.parametrize("dtype", DTYPES)
