@@ -218,8 +218,9 @@ def admm_errors(
         gram^2 = m / 16 (sum over k of |a_k|^2 (|a_k x|^2 + b_k^2) + |diag(A'A) x|^2)
 
     eps. C, C^-1, C^-T C^-1 and its product with a vector err by sqrt(n) / 4 of their norms, in all by
-    ``inverse = sqrt(n) / 2 kappa ||G|| |x|`` with the condition number kappa of G, at most ||G|| / rho
-    (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., sections 10.1 and 14.3).
+    ``inverse = (sqrt(n) / 2 + 1) kappa ||G|| |x|`` with the condition number kappa of G, at most
+    ||G|| / rho (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., sections 10.1 and
+    14.3), and 1 for the operations on single entries, which decide where n is small.
 
     ``stationarity`` is ``|A'(A x - b) + rho u + dual|``, which is G x less the right side of the last
     step, over ``||G|| |x|``: limit the root of gram^2 + inverse^2 over the same.
@@ -243,7 +244,7 @@ def admm_errors(
 
     squares = np.einsum("ij,ij->i", a, a) @ (np.einsum("ij,ij,j->i", a, a, x**2) + b**2)
     sums = len(b) / 16 * (squares + np.linalg.norm(np.diagonal(gram) * x) ** 2)
-    delta = math.hypot(math.sqrt(sums), math.sqrt(n) / 2 * norm**2 / weight * length)
+    delta = math.hypot(math.sqrt(sums), (math.sqrt(n) / 2 + 1) * norm**2 / weight * length)
     step = delta / weight + length + float(np.linalg.norm(u))
     carried = step * growth(gram, weight, exact[0] == 0, steps)
 
