@@ -27,6 +27,8 @@ LOOSE = planted.loose()
 DTYPES = ("float32", "float64")
 NATIVE = ("torch", "jax")
 BACKENDS = ("numpy", *NATIVE, "array-api-strict")
+CANNOT = {("binomial", "torch"): "PyTorch has no incomplete beta function"}
+"""What a library that differentiates cannot do all the same."""
 SEEDS = {"small": 3, "medium": 2, "digits": 1}
 SIZES = [(name, size) for name in NAMES for size in SEEDS if size in REGISTRY.kernel(name).sizes]
 LISTED = [
@@ -71,8 +73,9 @@ def seen(draw):
 def test_honest_results_stay_below_two_thirds_of_every_limit(seen, kernel, size, dtype, backend):
     found = seen(kernel, size, dtype, backend)
     if found is None:
-        assert backend not in NATIVE, f"{backend} can do whatever a kernel of ours asks"
-        pytest.skip(f"{backend} cannot do {kernel}")
+        reason = CANNOT.get((kernel, backend), f"{backend} cannot do {kernel}")
+        assert backend not in NATIVE or (kernel, backend) in CANNOT, reason
+        pytest.skip(reason)
     over = {name: (value, limit) for name, (value, limit) in found.items() if value > 2 / 3 * limit}
     assert not over
 
@@ -102,6 +105,8 @@ def test_the_smallest_sizes_are_answered_or_declined(draw, kernel, value):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("kernel", NAMES)
 def test_honest_results_of_twenty_draws_agree(draw, kernel, dtype, backend):
+    if (kernel, backend) in CANNOT:
+        pytest.skip(CANNOT[kernel, backend])
     for seed in range(100, 120):
         trial = draw(kernel, dtype, seed, preset="small")
         found = trial.judge(trial.on(backend))
@@ -112,7 +117,12 @@ def test_honest_results_of_twenty_draws_agree(draw, kernel, dtype, backend):
 def test_no_limit_is_a_hundred_times_what_honest_results_show(seen, capsys, kernel, size):
     for name in NATIVE:
         pytest.importorskip(name, reason="numpy.linalg widens float32: too exact to judge a limit by")
-    every = [seen(kernel, size, dtype, name) for dtype in DTYPES for name in NATIVE]
+    every = [
+        seen(kernel, size, dtype, name)
+        for dtype in DTYPES
+        for name in NATIVE
+        if (kernel, name) not in CANNOT
+    ]
     ratios = {}
     for pair in every[0]:
         # A limit of 0 admits no error: the values are equal or they are not.
