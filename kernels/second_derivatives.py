@@ -127,9 +127,11 @@ def hessian_vector_product(xp: Array, x: Array, y: Array, w: Array, v: Array) ->
         P = exp(Z) / row sums of exp(Z),    R = X V
         H V = X'T / n,    t_ik = p_ik (r_ik - sum_l p_il r_il)
 
-    By differentiating the gradient; T, in which the labels have dropped out, is what a library
-    that does not differentiate computes. x (n, d), y (n, k) with a single 1 in every row, w (d, k) and
-    the vector v, in the shape of w: (d, k) -> H V (d, k); 6 n d k flops in the products by hand.
+    Libraries that differentiate take the derivative of the loss's gradient at W along V; the others
+    compute the last two lines, in which the labels have dropped out.
+
+    x (n, d), y (n, k) with a single 1 in every row, w (d, k), v (d, k) -> H V (d, k); 6 n d k flops in
+    the products by hand.
     Pearlmutter, "Fast exact multiplication by the Hessian", Neural Computation 6, 1994.
     """
     n = x.shape[0]

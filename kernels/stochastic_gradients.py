@@ -14,8 +14,8 @@ def sgd(xp: Array, x: Array, y: Array, order: Array, eta: Array) -> Array:
 
         w <- w + eta_t y_i x_i / (1 + exp(y_i x_i'w)),    i = order_t,    t = 1 ... n
 
-    from w = 0: a step of size eta_t against the gradient of log(1 + exp(-y_i x_i'w)). The order of
-    the samples is an input, and is followed.
+    from w = 0: a step of size eta_t against the gradient of log(1 + exp(-y_i x_i'w)). The order is an
+    input, a permutation of 0 ... n - 1, and is followed; the last w is the result.
 
     x (n, d), y (n,) of -1 and 1, order (n,) of integers, eta (n,) -> w (d,); n (5 d + 3) flops.
     Robbins & Monro, Annals of Mathematical Statistics 22, 1951; Bottou, Curtis & Nocedal, SIAM Review
@@ -34,13 +34,14 @@ def sgd(xp: Array, x: Array, y: Array, order: Array, eta: Array) -> Array:
 def minibatch_sgd(xp: Array, x: Array, y: Array, order: Array, eta: Array) -> Array:
     """Logistic regression by gradient descent on one mini-batch a step, once through the data.
 
-        w <- w + (eta / m) sum over i in B_t of y_i x_i / (1 + exp(y_i x_i'w)),    t = 1 ... n / m
+        w <- w + (eta / m) sum over i in B_t of y_i x_i / (1 + exp(y_i x_i'w)),    t = 1 ... T
 
     from w = 0: a step of size eta against the mean gradient of log(1 + exp(-y_i x_i'w)) over the m
-    samples of the batch B_t, which are row t of order. The order is an input, and is followed.
+    samples of the batch B_t, which are row t of order. The order is an input, distinct numbers from
+    0 ... n - 1 of which T = n // m batches can be made, and is followed; the last w is the result.
 
-    x (n, d), y (n,) of -1 and 1, order (n / m, m) of integers, eta () -> w (d,);
-    n (4 d + 4) + 2 (n / m) d flops. What n / m leaves over is not looked at.
+    x (n, d), y (n,) of -1 and 1, order (T, m) of integers, eta () -> w (d,);
+    T (m (4 d + 4) + 2 d) flops.
     Bottou, Curtis & Nocedal, SIAM Review 60, 2018, section 3; Deisenroth, Faisal & Ong, Mathematics
     for Machine Learning, section 7.1.3.
     """
