@@ -1,7 +1,6 @@
 """JAX, every kernel jitted, on the CPU or a card."""
 
 import contextlib
-import functools
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,6 +18,22 @@ PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 PRECISIONS = {"ieee": "highest", "tf32": "tensorfloat32"}
 
 
+def _log_ndtr(jax: Any) -> Function:
+    """``jax.scipy.special.log_ndtr`` where it is accurate.
+
+    By default its series of the lower tail ends after three terms: 4e-9 off at -20, in float64 too.
+    Far above 1 it takes the logarithm of a number next to 1, off by 8 % at 5 in float32 and at 8 in
+    float64; at 0 it is ``log1p`` that is off, by 120 eps at -0.41 in float64.
+    """
+    jnp, functions = jax.numpy, jax.scipy.special
+
+    def log_ndtr(x: Array) -> Array:
+        lower = functions.log_ndtr(jnp.minimum(x, 1), series_order=8)
+        return jnp.where(x > 1, jnp.log1p(-functions.ndtr(-jnp.maximum(x, 1))), lower)
+
+    return log_ndtr
+
+
 class JaxVocabulary(Vocabulary):
     def __init__(self, jax: Any) -> None:
         functions = jax.scipy.special
@@ -30,8 +45,7 @@ class JaxVocabulary(Vocabulary):
             gammainc=functions.gammainc,
             gammaincc=functions.gammaincc,
             lgamma=functions.gammaln,
-            # By default the series of the tail ends after three terms: 4e-9 off at -20, in float64 too.
-            log_ndtr=functools.partial(functions.log_ndtr, series_order=8),
+            log_ndtr=_log_ndtr(jax),
             ndtr=functions.ndtr,
             xlogy=functions.xlogy,
         )

@@ -15,7 +15,7 @@ POINTS = {
     "gammainc": (SMALL, SMALL[::-1]),
     "gammaincc": (SMALL, SMALL[::-1]),
     "lgamma": (SMALL + 3,),
-    "log_ndtr": (np.linspace(-30, 3, 40),),
+    "log_ndtr": (np.linspace(-30, 12, 85),),
     "ndtr": (np.linspace(-5, 5, 41),),
     "xlogy": (np.append(SMALL, 0.0), np.append(SMALL, 0.0)),
 }
