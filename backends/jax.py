@@ -65,6 +65,9 @@ class JaxVocabulary(Vocabulary):
     def vmap(self, f: Function, in_axes: int | tuple[int | None, ...] = 0) -> Any:
         return self._jax.vmap(f, in_axes=in_axes)
 
+    def grad(self, f: Function, argnums: int = 0, *, by_hand: Function | None = None) -> Any:
+        return self._jax.grad(f, argnums=argnums)
+
     def value_and_grad(
         self, f: Function, argnums: int | tuple[int, ...] = 0, *, by_hand: Function | None = None
     ) -> Any:

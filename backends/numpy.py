@@ -28,8 +28,16 @@ class NumpyVocabulary(Vocabulary):
         return self._linalg.solve_triangular(a, b, lower=lower, check_finite=False)
 
     def lstsq(self, a: Array, b: Array) -> Array:
-        # numpy.linalg.lstsq computes float32 in float64, and by an SVD.
-        return self._linalg.lstsq(a, b, lapack_driver="gelsy", check_finite=False)[0]
+        # numpy.linalg.lstsq computes float32 in float64, and by an SVD; scipy.linalg.lstsq at its best
+        # pivots columns to find a rank that is known to be full, for half as long again.
+        gels, query = self._linalg.get_lapack_funcs(("gels", "gels_lwork"), (a, b))
+        m, n = a.shape
+        _, x, info = gels(a, b, lwork=int(query(m, n, 1)[0]))
+        if info > 0:
+            raise np.linalg.LinAlgError(
+                f"column {info} depends on those before it: least squares needs full rank"
+            )
+        return x[:n]
 
     def gather(self, x: Array, indices: Array, *, axis: int = 0) -> Array:
         # Four times faster than x[indices].

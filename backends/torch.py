@@ -43,6 +43,9 @@ class TorchVocabulary(Vocabulary):
     def vmap(self, f: Function, in_axes: int | tuple[int | None, ...] = 0) -> Any:
         return self._torch.func.vmap(f, in_dims=in_axes)
 
+    def grad(self, f: Function, argnums: int = 0, *, by_hand: Function | None = None) -> Any:
+        return self._torch.func.grad(f, argnums=argnums)
+
     def value_and_grad(
         self, f: Function, argnums: int | tuple[int, ...] = 0, *, by_hand: Function | None = None
     ) -> Any:
@@ -72,7 +75,7 @@ class TorchVocabulary(Vocabulary):
         return x if b.ndim > 1 else x[:, 0]
 
     def lstsq(self, a: Array, b: Array) -> Array:
-        return self._torch.linalg.lstsq(a, b[:, None]).solution[:, 0]
+        return self._torch.linalg.lstsq(a, b[:, None], driver="gels").solution[:, 0]
 
     def gather(self, x: Array, indices: Array, *, axis: int = 0) -> Array:
         # index_select was six to sixteen times faster than x[indices].

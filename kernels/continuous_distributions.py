@@ -195,8 +195,8 @@ Kernel(
     errors=exponential_errors,
     traffic=lambda itemsize, n: 4 * itemsize * n,
     sizes={
-        "small": {"n": 1024},
-        "medium": {"n": 131072},
+        "small": {"n": 2048},
+        "medium": {"n": 262144},
         "large": {"n": 8388608},
         "huge": {"n": 67108864},
     },

@@ -54,7 +54,8 @@ def distributions(rng: np.random.Generator, m: int, n: int) -> np.ndarray:
     """Rows (m, n) of a Dirichlet law of parameter 1/2; about one in eight of their entries is zero."""
     p = rng.standard_gamma(0.5, (m, n)) * (rng.random((m, n)) < 7 / 8)
     p[:, 0] += 1e-3
-    return p / p.sum(axis=1, keepdims=True)
+    rows: np.ndarray = p / p.sum(axis=1, keepdims=True)
+    return rows
 
 
 def entropy_inputs(rng: np.random.Generator, m: int, n: int) -> tuple[np.ndarray, ...]:

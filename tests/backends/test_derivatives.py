@@ -5,7 +5,7 @@ import pytest
 
 from xpbench.bench.exceptions import Unsupported
 
-VERBS = ("value_and_grad", "jacobian", "hessian", "hessian_vector_product")
+VERBS = ("grad", "value_and_grad", "jacobian", "hessian", "hessian_vector_product")
 
 
 @pytest.fixture
@@ -69,6 +69,12 @@ def test_value_and_grad_of_a_quadratic_form(differentiating, rng):
     assert value == x @ a @ x
     np.testing.assert_array_equal(gradient, (a + a.T) @ x)
     assert gradient.dtype == differentiating.dtype
+
+
+def test_grad_is_the_gradient_without_the_value(differentiating, rng):
+    x = differentiating.cast(rng.standard_normal(5))
+    found = differentiating(lambda xp, x: xp.grad(lambda x, y: xp.sum(x * y * y), argnums=1)(x, x), x)
+    np.testing.assert_allclose(found, 2 * x * x, rtol=2 * differentiating.eps)
 
 
 def test_value_and_grad_for_several_arguments(differentiating):
