@@ -161,8 +161,8 @@ def t_bounds(exact: Sequence[np.ndarray], a: np.ndarray, b: np.ndarray) -> tuple
     p moves by 2 f(t) for t, where f is Student's density, and by its derivative for dof. The rounding of
     x is as one of (dof + t^2) / t of t, that of 1 - x as one of t. Libraries divide by a beta function
     from logarithms of three gamma functions. By Lanczos's approximation, which is JAX's, each is the
-    difference of (z - 1/2) log(z + 6.5) and z + 6.5, of which six roundings are taken: so much of what is
-    summed is lost. For t^2 below 3, where the continued fraction of I_x converges slowly, that is the
+    difference of (z - 1/2) log(z + 6.5) and z + 6.5, of which six roundings are taken: so much of what
+    is summed is lost. For t^2 below 3, where the continued fraction of I_x converges slowly, that is the
     other form, 1 - p (NIST Digital Library, 8.17.22).
     """
     import scipy.stats
