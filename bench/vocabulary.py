@@ -13,6 +13,9 @@ from xpbench.bench.special import Special
 Array = Any
 Function = Callable[..., Any]
 
+BLOCK = 2**18
+"""Entries of an intermediate array in ``scatter_add``."""
+
 
 class Vocabulary:
     """The standard's namespace and the verbs it lacks, as one object that kernels receive as ``xp``.
@@ -191,11 +194,17 @@ class Vocabulary:
         ``x (n, ...), indices (k,), values (k, ...) -> (n, ...)``. Indices are integers in
         ``[0, n)`` and may repeat: then all their values are added, in an order that may vary.
         """
-        total = self.asarray(x, copy=True)
-        for j in range(indices.shape[0]):
-            row = int(indices[j])
-            total[row, ...] = total[row, ...] + values[j, ...]
-        return total
+        # The standard has no scatter: every value is held against every row, a block at a time.
+        ones = (1,) * (values.ndim - 1)
+        rows = self.arange(x.shape[0], dtype=indices.dtype)
+        block = max(1, BLOCK // max(1, x.size))
+        for start in range(0, indices.shape[0], block):
+            here = slice(start, min(start + block, indices.shape[0]))
+            hits = self.reshape(indices[here], (-1, 1)) == rows
+            added = values[here, ...][:, None, ...]
+            chosen = self.where(self.reshape(hits, (*hits.shape, *ones)), added, self.zeros_like(added))
+            x = x + self.sum(chosen, axis=0, dtype=x.dtype)
+        return x
 
     def bincount(self, x: Array, weights: Array | None = None, *, length: int) -> Array:
         """How often each of ``0 ... length - 1`` occurs in ``x``, or the sum of its weights.
