@@ -48,7 +48,9 @@ class ArrayApiStrict(Backend):
         self.setting = setting
         special = Special(
             self.library,
-            betainc=on_host(scipy.special.betainc),
+            betainc=on_host(
+                lambda a, b, x: scipy.special.betainc(a, b, x, dtype=np.float64).astype(x.dtype)
+            ),
             digamma=on_host(scipy.special.digamma),
             erf=on_host(scipy.special.erf),
             gammainc=on_host(scipy.special.gammainc),

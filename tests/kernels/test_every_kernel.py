@@ -27,9 +27,14 @@ LOOSE = planted.loose()
 DTYPES = ("float32", "float64")
 NATIVE = ("torch", "jax")
 BACKENDS = ("numpy", *NATIVE, "array-api-strict")
-CANNOT = dict.fromkeys(
-    [("binomial", "torch"), ("t_test", "torch")], "PyTorch has no incomplete beta function"
-)
+CANNOT = {
+    **{
+        (kernel, "torch", dtype): "PyTorch has no incomplete beta function"
+        for kernel in ("binomial", "t_test")
+        for dtype in DTYPES
+    },
+    ("poisson", "torch", "float64"): "PyTorch has pi in single precision there",
+}
 """What a library that differentiates cannot do all the same."""
 SEEDS = {"small": 3, "medium": 2, "digits": 1}
 SIZES = [(name, size) for name in NAMES for size in SEEDS if size in REGISTRY.kernel(name).sizes]
@@ -75,8 +80,8 @@ def seen(draw):
 def test_honest_results_stay_below_two_thirds_of_every_limit(seen, kernel, size, dtype, backend):
     found = seen(kernel, size, dtype, backend)
     if found is None:
-        reason = CANNOT.get((kernel, backend), f"{backend} cannot do {kernel}")
-        assert backend not in NATIVE or (kernel, backend) in CANNOT, reason
+        reason = CANNOT.get((kernel, backend, dtype), f"{backend} cannot do {kernel}")
+        assert backend not in NATIVE or (kernel, backend, dtype) in CANNOT, reason
         pytest.skip(reason)
     over = {name: (value, limit) for name, (value, limit) in found.items() if value > 2 / 3 * limit}
     assert not over
@@ -107,8 +112,8 @@ def test_the_smallest_sizes_are_answered_or_declined(draw, kernel, value):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("kernel", NAMES)
 def test_honest_results_of_twenty_draws_agree(draw, kernel, dtype, backend):
-    if (kernel, backend) in CANNOT:
-        pytest.skip(CANNOT[kernel, backend])
+    if (kernel, backend, dtype) in CANNOT:
+        pytest.skip(CANNOT[kernel, backend, dtype])
     for seed in range(100, 120):
         trial = draw(kernel, dtype, seed, preset="small")
         found = trial.judge(trial.on(backend))
@@ -123,7 +128,7 @@ def test_no_limit_is_a_hundred_times_what_honest_results_show(seen, capsys, kern
         seen(kernel, size, dtype, name)
         for dtype in DTYPES
         for name in NATIVE
-        if (kernel, name) not in CANNOT
+        if (kernel, name, dtype) not in CANNOT
     ]
     ratios = {}
     for pair in every[0]:
