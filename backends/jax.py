@@ -105,6 +105,9 @@ class JaxVocabulary(Vocabulary):
         # Arrays have no strides here: a transpose has been materialised when it is an output.
         return x
 
+    def log_sigmoid(self, x: Array) -> Array:
+        return self._jax.nn.log_sigmoid(x)
+
     def softmax(self, x: Array, *, axis: int = -1) -> Array:
         return self._jax.nn.softmax(x, axis=axis)
 

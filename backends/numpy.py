@@ -19,6 +19,10 @@ LAPACK = (
 """What numpy.linalg computes in float64 whatever it is given, rounding the result at the end."""
 
 
+STRIP = 64
+"""Columns that are copied at a time where a transpose is laid out in memory."""
+
+
 class NumpyVocabulary(Vocabulary):
     def __init__(self, namespace: Any, scipy: Any, **parts: Any) -> None:
         super().__init__(namespace, **parts)
@@ -61,7 +65,13 @@ class NumpyVocabulary(Vocabulary):
         return self.scatter_add(np.zeros(length, weights.dtype), x, weights)
 
     def contiguous(self, x: Array) -> Array:
-        return np.asarray(x, order="C")
+        if x.ndim != 2 or x.flags.c_contiguous:
+            return np.asarray(x, order="C")
+        # NumPy copies a transpose row by row, and misses its cache at every entry; strips stay in it.
+        y = np.empty(x.shape, x.dtype)
+        for start in range(0, x.shape[1], STRIP):
+            y[:, start : start + STRIP] = x[:, start : start + STRIP]
+        return y
 
     def quantile(self, x: Array, q: float | Sequence[float], *, axis: int = -1) -> Array:
         if isinstance(q, Sequence):

@@ -233,6 +233,13 @@ class Vocabulary:
         positive = self.where(above, x, self.zeros_like(x))
         return positive + self.log1p(self.exp(self.where(above, -x, x)))
 
+    def log_sigmoid(self, x: Array) -> Array:
+        """``-log(1 + exp(-x))``, which neither overflows nor cancels; faster than ``-softplus(-x)``.
+
+        Not for a second derivative, which libraries cancel in the tails.
+        """
+        return self.minimum(x, self.zeros_like(x)) - self.log1p(self.exp(-self.abs(x)))
+
     # Reductions
 
     def quantile(self, x: Array, q: float | Sequence[float], *, axis: int = -1) -> Array:

@@ -33,8 +33,7 @@ def loss_landscape(
     def row(state: tuple[()], a: Array) -> tuple[tuple[()], Array]:
         h = xp.tanh(x @ along_beta(w, a) + along_beta(b, a)[:, None, :])
         margins = y * (h @ along_beta(v, a)[:, :, None])[:, :, 0]
-        tails = xp.log1p(xp.exp(-xp.abs(margins)))
-        return state, xp.mean(tails + xp.maximum(-margins, xp.zeros_like(margins)), axis=1)
+        return state, -xp.mean(xp.log_sigmoid(margins), axis=1)
 
     _, losses = xp.scan(row, (), alpha)
     return losses

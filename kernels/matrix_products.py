@@ -61,10 +61,11 @@ def errors(
         distance = float(np.linalg.norm(c @ probes - a @ (b @ probes))) / math.sqrt(PROBES)
     else:
         distance = float(np.linalg.norm(c - exact[0]))
+    scale = np.linalg.norm(a) * np.linalg.norm(b) / math.sqrt(n)
     eps = epsilon(outputs)
     return {
         "entries": (largest_ratio(c[rows] - product, bound) / eps, math.sqrt(n)),
-        "norm": (largest_ratio(distance, np.linalg.norm(c)) / eps, math.sqrt(n)),
+        "norm": (largest_ratio(distance, scale) / eps, math.sqrt(n)),
     }
 
 
@@ -111,10 +112,11 @@ def batched_errors(
     ``entries`` is the largest ``|C - AB| / (|A| |B|)``, limit sqrt(n) eps, as for ``matmul``; without
     the oracle it reads 64 matrices.
 
-    ``norm`` is the largest ``||C_m - A_m B_m|| / ||A_m||`` in the Frobenius norm, over sqrt(n), which is
-    the size of a column of B. A sum errs by 0.3 n / sqrt(2) eps in the root mean square where the rows
-    of A have length sqrt(n) (Higham & Mary, SIAM J. Sci. Comput. 42, 2020), so that the ratio comes to
-    0.3 sqrt(n / 2) eps, and the limit, sqrt(n) eps, is nearly five times that. Without the oracle the
+    ``norm`` is the largest ``||C_m - A_m B_m|| / (||A_m|| ||B_m||)`` in the Frobenius norm, times
+    sqrt(n). A sum errs by 0.3 sqrt(n / 2) eps of the norm of its terms in the root mean square (Higham &
+    Mary, SIAM J. Sci. Comput. 42, 2020), which for entries of mean zero is ||A_m|| ||B_m|| / sqrt(n) in
+    all, so that the ratio comes to 0.3 sqrt(n / 2) eps, and the limit, sqrt(n) eps, is nearly five times
+    that. Without the oracle the
     norms are estimated from products with random vectors of signs, whose mean square they are: at
     n = 64, for errors without a pattern, within a fourth (Freivalds; Hutchinson).
     """
@@ -131,7 +133,7 @@ def batched_errors(
         product = exact[0]
         distance = np.linalg.norm(c - product, axis=(1, 2))
     bound = np.abs(a[sample]) @ np.abs(b[sample])
-    scale = np.linalg.norm(a, axis=(1, 2)) * math.sqrt(n)
+    scale = np.linalg.norm(a, axis=(1, 2)) * np.linalg.norm(b, axis=(1, 2)) / math.sqrt(n)
     eps = epsilon(outputs)
     return {
         "entries": (largest_ratio(c[sample] - product, bound) / eps, math.sqrt(n)),

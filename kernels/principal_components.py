@@ -26,19 +26,21 @@ def pca(xp: Array, x: Array, *, k: int) -> tuple[Array, Array, Array]:
 
 
 def inputs(rng: np.random.Generator, n: int, d: int, k: int, digits: int = 0) -> tuple[np.ndarray, ...]:
-    """k strong directions in noise, away from the origin; or scikit-learn's handwritten digits.
+    """k strong directions in noise, a hundred deviations from the origin; or scikit-learn's digits.
+
+    So far away a covariance that is not centred first has no digits left in float32.
 
     The singular values of the noise end at about ``edge sqrt(n)``. Those of the signal stand at 3 to
     6 times that, so that for k well below n the subspace is well determined.
     """
-    if n < 2:
-        raise Unsupported("of a single sample there is no variance: n must be 2 or more")
+    if k > min(n - 1, d):
+        raise Unsupported(f"{n} samples in {d} dimensions have {min(n - 1, d)} components, and k={k}")
     if digits:
         return (_digits(n, d),)
     edge = 1 + math.sqrt(d / n)
     directions = np.linalg.qr(rng.standard_normal((d, k))).Q
     signal = rng.standard_normal((n, k)) * np.linspace(6, 3, k) * edge
-    return (signal @ directions.T + rng.standard_normal((n, d)) + rng.standard_normal(d),)
+    return (signal @ directions.T + rng.standard_normal((n, d)) + 100 * rng.standard_normal(d),)
 
 
 def _digits(n: int, d: int) -> np.ndarray:
@@ -145,7 +147,7 @@ def pca_eigh(xp: Array, x: Array, *, k: int) -> tuple[Array, Array, Array]:
 
     x (n, d) -> components W (k, d), variances v (k,), scores T (n, k); 2 n d^2 + 9 d^3 + 2 n d k flops
     and the centring. Squares of singular values: what is small of them is lost sooner than in ``pca``.
-    Deisenroth, Faisal & Ong, Mathematics for Machine Learning, sections 10.2 and 10.5.
+    Deisenroth, Faisal & Ong, Mathematics for Machine Learning, sections 10.2 and 10.6.
     """
     n, d = x.shape
     x = x - xp.mean(x, axis=0)

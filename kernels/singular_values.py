@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xpbench import Kernel, epsilon, largest_ratio, orthogonality, widened
+from xpbench import Kernel, Unsupported, epsilon, largest_ratio, orthogonality, widened
 from xpbench.bench.kernel import Array, Errors
 
 OVERSAMPLING = 8
@@ -25,12 +25,13 @@ def svd(xp: Array, a: Array) -> tuple[Array, Array, Array]:
 
 
 def inputs(rng: np.random.Generator, n: int) -> tuple[np.ndarray, ...]:
-    """A random matrix shifted by twice the radius of its eigenvalues' disc.
+    """A random matrix shifted by twice the radius of its eigenvalues' disc, rows of any size to 1e-3.
 
-    The shift keeps the smallest singular value away from zero (about a third of the largest), where
-    a wrong vector would leave no trace in the product.
+    Singular values reach from 1 to about 1e-3 of the largest: far enough for the eigenvalues of A'A to
+    have lost half of their digits, and not so far that a wrong vector leaves no trace in the product.
     """
-    return (rng.standard_normal((n, n)) + 2 * math.sqrt(n) * np.eye(n),)
+    a = rng.standard_normal((n, n)) + 2 * math.sqrt(n) * np.eye(n)
+    return (rng.permutation(np.geomspace(1, 1e-3, n))[:, np.newaxis] * a,)
 
 
 def reference(a: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -60,13 +61,13 @@ def errors(outputs: Sequence[np.ndarray], exact: Sequence[np.ndarray] | None, a:
     eps = epsilon(outputs)
     t = max(10.0, min(100.0, (eps / 2) ** (-1 / 8)))
     limit = 16 * math.sqrt(n) + t
-    residual = np.linalg.norm(a @ vh.T - u * s, axis=0)
+    residual, size = np.linalg.norm(a @ vh.T - u * s, axis=0), np.max(s)
     rises = np.max(np.diff(s, append=0.0), initial=0.0)
     pairs = {
-        "residual": (largest_ratio(residual, s[0]) / eps, limit),
+        "residual": (largest_ratio(residual, size) / eps, limit),
         "left": (orthogonality(u) / eps, limit),
         "right": (orthogonality(vh.T) / eps, limit),
-        "order": (largest_ratio(rises, s[0]) / eps, 0.0),
+        "order": (largest_ratio(rises, size) / eps, 0.0),
     }
     if exact is not None:
         pairs["values"] = (largest_ratio(s - exact[1], exact[1][0]) / eps, limit)
@@ -120,11 +121,18 @@ def truncated_inputs(
     times that. What the subspace holds of the noise falls to a ninth or less of it at every step, of
     which two leave enough for any precision to see.
     """
+    if k > min(m, n):
+        raise Unsupported(f"a matrix of {m} by {n} has {min(m, n)} singular values, and k={k}")
     left = np.linalg.qr(rng.standard_normal((m, k))).Q
     right = np.linalg.qr(rng.standard_normal((n, k))).Q
     strengths = np.linspace(6, 3, k) * (math.sqrt(m) + math.sqrt(n))
     a = (left * strengths) @ right.T + rng.standard_normal((m, n))
-    return a, rng.standard_normal((n, k + OVERSAMPLING))
+    return a, rng.standard_normal((n, columns(m, n, k)))
+
+
+def columns(m: int, n: int, k: int) -> int:
+    """Of the test matrix: more would span no more than A does."""
+    return min(k + OVERSAMPLING, m, n)
 
 
 def truncated_reference(a: np.ndarray, omega: np.ndarray, k: int, steps: int) -> tuple[np.ndarray, ...]:
@@ -192,7 +200,7 @@ def truncated_errors(
 
 def truncated_flops(m: int, n: int, k: int, steps: int) -> float:
     """Products, Householder factorizations with Q formed, and the decomposition of an l by n matrix."""
-    size = k + OVERSAMPLING
+    size = columns(m, n, k)
     products = 4 * (steps + 1) * m * n * size + 2 * m * size * k
     factorizations = 4 * size**2 * ((steps + 1) * m + steps * n - (2 * steps + 1) * size / 3)
     return products + factorizations + 6 * n * size**2 + 20 * size**3
@@ -205,7 +213,7 @@ Kernel(
     errors=truncated_errors,
     flops=truncated_flops,
     traffic=lambda itemsize, m, n, k, steps: (
-        itemsize * (m * n + n * (k + OVERSAMPLING) + m * k + k + k * n)
+        itemsize * (m * n + n * columns(m, n, k) + m * k + k + k * n)
     ),
     sizes={
         "small": {"m": 64, "n": 48, "k": 4, "steps": 2},

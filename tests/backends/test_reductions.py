@@ -50,6 +50,15 @@ def test_softplus_neither_overflows_nor_cancels(loaded):
     assert found.dtype == loaded.dtype
 
 
+def test_the_logarithm_of_the_sigmoid_neither_overflows_nor_cancels(loaded):
+    x = loaded.cast(np.array([-1e4, -80.0, -15.0, -1e-3, 0.0, 1e-3, 15.0, 80.0, 1e4]))
+    found = loaded(lambda xp, x: xp.log_sigmoid(x), x)
+    # As softplus: one exponential, one logarithm and a sum.
+    expected = -np.logaddexp(0, -x.astype(np.float64))
+    np.testing.assert_allclose(found, expected, rtol=4 * loaded.eps, atol=np.finfo(loaded.dtype).tiny)
+    assert found.dtype == loaded.dtype
+
+
 @pytest.mark.parametrize("axis", [0, -1])
 @pytest.mark.parametrize("scale", [1.0, 1e4])
 def test_softmax_neither_overflows_nor_loses_accuracy(loaded, rng, axis, scale):

@@ -40,9 +40,10 @@ def test_values_that_rise_do_not_agree_even_where_the_product_does(draw, xp, dty
 
 @pytest.mark.parametrize("n", [1, 2, 16, 64, 256])
 @pytest.mark.parametrize("seed", range(5))
-def test_the_smallest_singular_value_of_the_inputs_stays_away_from_zero(draw, n, seed):
+def test_the_smallest_singular_value_of_the_inputs_is_small_and_not_lost(draw, n, seed):
     values = np.linalg.svd(draw("svd", seed=seed, n=n).inputs[0], compute_uv=False)
-    assert values[-1] > 0.1 * values[0]
+    assert values[-1] > 3e-4 * values[0]
+    assert n == 1 or values[-1] < 1e-2 * values[0]
 
 
 @pytest.mark.parametrize("backend", ["numpy", "torch"])

@@ -46,6 +46,13 @@ def draws(xp, x, a, c, *, phase=1.0, sign=1.0, last=0, correction=1, root=True, 
     return xp.mean(f, axis=1), xp.std(f, axis=1, correction=correction) / (n**0.5 if root else n)
 
 
+def in_one_pass(xp, x, a, c):
+    """The mean of squares less the square of the mean, which cancel."""
+    f = xp.cos(a @ x.T + c[:, None])
+    n, mean = x.shape[0], xp.mean(f, axis=1)
+    return mean, xp.sqrt(np.maximum(xp.mean(f * f, axis=1) - mean**2, 0) / x.dtype.type(n - 1))
+
+
 def varied(function, **changes):
     return lambda xp, *arrays: function(xp, *arrays, **changes)
 
@@ -105,6 +112,7 @@ FAULTS: dict[str, list[Fault]] = {
     "monte_carlo_integral": [
         algorithm("term", "phase dropped", varied(draws, phase=0.0)),
         algorithm("term", "wave of the other sign", varied(draws, sign=-1.0)),
+        algorithm("term", "in one pass", in_one_pass),
         algorithm("term", "variance over n", varied(draws, correction=0), size="medium"),
         algorithm("term", "deviation over n", varied(draws, root=False)),
         algorithm("index", "last point dropped", varied(draws, last=1)),

@@ -16,7 +16,8 @@ def batched_bound(outputs, a, b):
 
 
 def batched_norm(outputs, a, b):
-    return np.linalg.norm(a[a.shape[0] // 2]) * np.sqrt(a.shape[1])
+    m = a.shape[0] // 2
+    return np.linalg.norm(a[m]) * np.linalg.norm(b[m]) / np.sqrt(a.shape[1])
 
 
 def thin(outputs):

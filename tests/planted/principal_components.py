@@ -23,6 +23,15 @@ def through_covariance(xp, x, k, *, centred=True, divisor=-1, first=0, scored=Tr
     return w.T, xp.flip(v[kept]), (centre if scored else x) @ w
 
 
+def in_one_pass(xp, x, k):
+    """The second moments less the products of the means, which cancel."""
+    n, d = x.shape
+    mean = xp.mean(x, axis=0)
+    v, vectors = xp.linalg.eigh((x.T @ x - n * np.outer(mean, mean)) / x.dtype.type(n - 1))
+    w = xp.flip(vectors[:, d - k :], axis=1)
+    return w.T, xp.flip(v[d - k :]), (x - mean) @ w
+
+
 def without_last_sample(compute):
     """Components and variances of the others, scores of all."""
 

@@ -11,6 +11,13 @@ def svd_without_smallest(xp, a):
     return u, xp.where(s > s[-1], s, 0 * s), vh
 
 
+def through_gram_matrix(xp, a):
+    """Half of the digits of small singular values are lost in A'A."""
+    squares, v = np.linalg.eigh(a.T @ a)
+    s, v = np.sqrt(np.maximum(squares[::-1], 0)), v[:, ::-1]
+    return a @ v / np.where(s > 0, s, 1), s, v.T
+
+
 def svd_of_transpose(xp, a):
     u, s, vh = xp.linalg.svd(a.T, full_matrices=False)
     return u, s, vh
@@ -75,6 +82,7 @@ FAULTS: dict[str, list[Fault]] = {
     "svd": [
         algorithm("term", "smallest value dropped", svd_without_smallest),
         algorithm("term", "of the transpose", svd_of_transpose),
+        algorithm("term", "by the eigenvalues of A'A", through_gram_matrix),
         result("term", "a vector of the other sign", flip),
         result("index", "values shifted by one", values_of_neighbours),
         result("index", "two vectors swapped", swap_two_vectors),
