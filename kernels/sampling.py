@@ -1,0 +1,352 @@
+"""How fast does a library draw random numbers, and are they distributed as they should be?
+
+What is compared is no value but the fit: two libraries draw different numbers. Every pair of a measure
+is the surprise at a statistic of known law, as that many standard deviations of a normal variable; the
+limit is exceeded by one honest sample in a thousand million.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from xpbench import Kernel, Unsupported, widened
+from xpbench.bench.kernel import Array, Errors
+
+FALSE_ALARMS = 1e-9
+"""Of every pair of a measure, on both sides together."""
+SORTED = 2**22
+"""Draws that are compared with a distribution function, which takes a sort."""
+LEAST = 2**9
+"""Draws below which too little could be said."""
+CELLS = 64
+EXPECTED = 25.0
+"""Draws in a cell of a chi-square statistic, at least."""
+
+
+def sample_bernoulli(xp: Array, key: Array, p: Array, *, n: int) -> Array:
+    """Draws from a Bernoulli distribution, by the library's own generator.
+
+        P(X = true) = p
+
+    key (2,) of words below 2^32, which seeds the generator, p () -> X (n,) of booleans.
+    Devroye, Non-Uniform Random Variate Generation, 1986, section 3.1.
+    """
+    return xp.random.bernoulli(key, p, (n,))
+
+
+def sample_binomial(xp: Array, key: Array, p: Array, *, n: int, trials: int) -> Array:
+    """Draws from a binomial distribution, by the library's own generator.
+
+        P(X = k) = trials! / (k! (trials - k)!) p^k (1 - p)^(trials - k)
+
+    key (2,) of words below 2^32, which seeds the generator, p () -> X (n,) of integers.
+    Kachitvichyanukul & Schmeiser, Communications of the ACM 31, 1988; Devroye, Non-Uniform Random
+    Variate Generation, 1986, section 10.4.
+    """
+    return xp.random.binomial(key, trials, p, (n,))
+
+
+def sample_poisson(xp: Array, key: Array, rate: Array, *, n: int) -> Array:
+    """Draws from a Poisson distribution, by the library's own generator.
+
+        P(X = k) = rate^k exp(-rate) / k!
+
+    key (2,) of words below 2^32, which seeds the generator, rate () -> X (n,) of integers.
+    Hoermann, Insurance: Mathematics and Economics 12, 1993; Devroye, Non-Uniform Random Variate
+    Generation, 1986, section 10.3.
+    """
+    return xp.random.poisson(key, rate, (n,))
+
+
+def sample_normal(xp: Array, key: Array, mu: Array, sigma: Array, *, n: int) -> Array:
+    """Draws from a normal distribution, by the library's own generator.
+
+        X = mu + sigma Z,    with Z of the density exp(-z^2 / 2) / sqrt(2 pi)
+
+    key (2,) of words below 2^32, which seeds the generator, mu (), sigma () -> X (n,).
+    Devroye, Non-Uniform Random Variate Generation, 1986, section 9.1.
+    """
+    return mu + sigma * xp.random.normal(key, (n,), sigma.dtype)
+
+
+def sample_exponential(xp: Array, key: Array, rate: Array, *, n: int) -> Array:
+    """Draws from an exponential distribution, by the library's own generator.
+
+        X = E / rate,    with E of the density exp(-x) for x >= 0
+
+    key (2,) of words below 2^32, which seeds the generator, rate () -> X (n,).
+    Devroye, Non-Uniform Random Variate Generation, 1986, section 9.2.
+    """
+    return xp.random.exponential(key, (n,), rate.dtype) / rate
+
+
+def keyed(rng: np.random.Generator, n: int, *parameters: float) -> tuple[np.ndarray, ...]:
+    """A key, and parameters that float32 holds."""
+    if n < LEAST:
+        raise Unsupported(f"of {n} draws little can be said: n must be {LEAST} or more")
+    return rng.integers(2**32, size=2), *(np.asarray(float(np.float32(x))) for x in parameters)
+
+
+def bernoulli_inputs(rng: np.random.Generator, n: int) -> tuple[np.ndarray, ...]:
+    """A chance of 0.3."""
+    return keyed(rng, n, 0.3)
+
+
+def binomial_inputs(rng: np.random.Generator, n: int, trials: int) -> tuple[np.ndarray, ...]:
+    """A chance of 0.3."""
+    return keyed(rng, n, 0.3)
+
+
+def poisson_inputs(rng: np.random.Generator, n: int) -> tuple[np.ndarray, ...]:
+    """A rate of 12.5, for which libraries reject where they multiply for small ones."""
+    return keyed(rng, n, 12.5)
+
+
+def normal_inputs(rng: np.random.Generator, n: int) -> tuple[np.ndarray, ...]:
+    """A mean of 1.5 and a deviation of 2.5."""
+    return keyed(rng, n, 1.5, 2.5)
+
+
+def exponential_inputs(rng: np.random.Generator, n: int) -> tuple[np.ndarray, ...]:
+    """A rate of 1.5."""
+    return keyed(rng, n, 1.5)
+
+
+def laws(name: str, n: int, *parameters: float) -> tuple[Any, Any]:
+    """SciPy's law of a draw, and that of the sum of ``n`` of them."""
+    import scipy.stats
+
+    if name == "bernoulli":
+        return scipy.stats.bernoulli(*parameters), scipy.stats.binom(n, *parameters)
+    if name == "binomial":
+        trials, p = parameters
+        return scipy.stats.binom(trials, p), scipy.stats.binom(n * trials, p)
+    if name == "poisson":
+        return scipy.stats.poisson(*parameters), scipy.stats.poisson(n * parameters[0])
+    if name == "normal":
+        mu, sigma = parameters
+        return scipy.stats.norm(mu, sigma), scipy.stats.norm(n * mu, np.sqrt(n) * sigma)
+    scale = 1 / parameters[0]
+    return scipy.stats.expon(scale=scale), scipy.stats.gamma(n, scale=scale)
+
+
+def drawn(name: str, key: np.ndarray, n: int, *parameters: float) -> tuple[np.ndarray, ...]:
+    """A sample by SciPy, which is as good as another: the measures look at its shape alone."""
+    found = laws(name, n, *parameters)[0].rvs(n, random_state=np.random.default_rng(key))
+    return (found.astype(bool) if name == "bernoulli" else found,)
+
+
+def bernoulli_reference(key: np.ndarray, p: np.ndarray, n: int) -> tuple[np.ndarray, ...]:
+    """See ``drawn``."""
+    return drawn("bernoulli", key, n, float(p))
+
+
+def binomial_reference(key: np.ndarray, p: np.ndarray, n: int, trials: int) -> tuple[np.ndarray, ...]:
+    """See ``drawn``."""
+    return drawn("binomial", key, n, trials, float(p))
+
+
+def poisson_reference(key: np.ndarray, rate: np.ndarray, n: int) -> tuple[np.ndarray, ...]:
+    """See ``drawn``."""
+    return drawn("poisson", key, n, float(rate))
+
+
+def normal_reference(
+    key: np.ndarray, mu: np.ndarray, sigma: np.ndarray, n: int
+) -> tuple[np.ndarray, ...]:
+    """See ``drawn``."""
+    return drawn("normal", key, n, float(mu), float(sigma))
+
+
+def exponential_reference(key: np.ndarray, rate: np.ndarray, n: int) -> tuple[np.ndarray, ...]:
+    """See ``drawn``."""
+    return drawn("exponential", key, n, float(rate))
+
+
+def bernoulli_errors(outputs: Sequence[np.ndarray], exact: Any, key: Any, p: Array, n: int) -> Errors:
+    """See ``surprises``."""
+    return surprises(outputs, n, *laws("bernoulli", n, float(p)))
+
+
+def binomial_errors(
+    outputs: Sequence[np.ndarray], exact: Any, key: Any, p: Array, n: int, trials: int
+) -> Errors:
+    """See ``surprises``."""
+    return surprises(outputs, n, *laws("binomial", n, trials, float(p)))
+
+
+def poisson_errors(outputs: Sequence[np.ndarray], exact: Any, key: Any, rate: Array, n: int) -> Errors:
+    """See ``surprises``."""
+    return surprises(outputs, n, *laws("poisson", n, float(rate)))
+
+
+def normal_errors(
+    outputs: Sequence[np.ndarray], exact: Any, key: Any, mu: Array, sigma: Array, n: int
+) -> Errors:
+    """See ``surprises``."""
+    return surprises(outputs, n, *laws("normal", n, float(mu), float(sigma)))
+
+
+def exponential_errors(
+    outputs: Sequence[np.ndarray], exact: Any, key: Any, rate: Array, n: int
+) -> Errors:
+    """See ``surprises``."""
+    return surprises(outputs, n, *laws("exponential", n, float(rate)))
+
+
+def surprises(outputs: Sequence[np.ndarray], n: int, law: Any, total: Any) -> Errors:
+    """How surprising a sample is in four ways, in standard deviations of a normal variable.
+
+    ``fit`` is that of Kolmogorov's distance, of the first 2^22 draws, by its exact law (Simard &
+    L'Ecuyer, Journal of Statistical Software 39, 2011); of integers that of Pearson's chi-square in
+    cells of 25 draws or more. ``total`` is that of the sum, whose law is known. ``extreme`` is that of
+    the largest draw, whose distribution function is F^n. ``neighbours`` looks at b_i = 1 where a draw is
+    above the median: with q = P(b = 1) the sum of (b_i - q)(b_i+1 - q) has terms that are bounded, have
+    mean 0 and variance (q (1 - q))^2, and are uncorrelated. No eps enters: rounding is far below what a
+    sample tells. The limit is that of one alarm in 1e9.
+    """
+    from scipy.special import ndtri
+
+    (sample,) = widened(outputs, (n,))
+    limit = float(-ndtri(FALSE_ALARMS / 2))
+    values = sample.astype(np.float64)
+    discrete = sample.dtype.kind in "biu"
+    high = float(np.max(values))
+    seen = {
+        "fit": chi_square(sample, law) if discrete else kolmogorov(values[:SORTED], law),
+        "total": two_sided(total.cdf(values.sum()), total.sf(values.sum() - discrete)),
+        "extreme": two_sided(np.exp(n * law.logcdf(high)), -np.expm1(n * law.logcdf(high - discrete))),
+        "neighbours": neighbours(values, law),
+    }
+    if sample.dtype.kind == "b":
+        del seen["extreme"]
+    return {name: (float(-ndtri(p / 2)), limit) for name, p in seen.items()}
+
+
+def two_sided(below: float, above: float) -> float:
+    """The chance of a statistic as far out, given those of one as small and of one as large."""
+    return float(min(1.0, 2 * min(below, above)))
+
+
+def kolmogorov(values: np.ndarray, law: Any) -> float:
+    """The chance of a distribution function as far from the law's."""
+    import scipy.stats
+
+    return float(scipy.stats.kstest(values, law.cdf).pvalue)
+
+
+def chi_square(sample: np.ndarray, law: Any) -> float:
+    """Of cells of equal values, those in the tails together, so that each expects enough draws."""
+    import scipy.stats
+
+    n = len(sample)
+    low, high = (int(law.ppf(q)) for q in (EXPECTED / n, 1 - EXPECTED / n))
+    step = max(1, (high - low) // CELLS)
+    edges = np.arange(low, high + step, step)
+    below = law.cdf(edges)
+    expected = n * np.diff(np.concatenate([[0.0], below, [1.0]]))
+    found = np.bincount(np.searchsorted(edges, sample.astype(np.int64)), minlength=len(expected))
+    keep = expected >= EXPECTED / 2
+    statistic = np.sum((found - expected)[keep] ** 2 / expected[keep])
+    rest = float(np.sum(expected[~keep]))
+    if rest > 0:
+        statistic += (found[~keep].sum() - rest) ** 2 / max(rest, EXPECTED)
+    return float(scipy.stats.chi2.sf(statistic, np.count_nonzero(keep) + (rest > 0) - 1))
+
+
+def neighbours(values: np.ndarray, law: Any) -> float:
+    """The chance of draws as often on the same side of the median as the one before: ``surprises``."""
+    from scipy.special import ndtr
+
+    middle = law.median() if law.median() < law.support()[1] else law.support()[0]
+    q = float(law.sf(middle))
+    b = (values > middle) - q
+    z = float(b[1:] @ b[:-1]) / (q * (1 - q) * np.sqrt(len(b) - 1))
+    return float(2 * ndtr(-abs(z)))
+
+
+Kernel(
+    compute=sample_bernoulli,
+    inputs=bernoulli_inputs,
+    reference=bernoulli_reference,
+    errors=bernoulli_errors,
+    error_unit="standard deviations",
+    traffic=lambda itemsize, n: 16 + itemsize + n,
+    sizes={
+        "small": {"n": 2048},
+        "medium": {"n": 524288},
+        "large": {"n": 33554432},
+        "huge": {"n": 134217728},
+    },
+    static=("n",),
+    chapter="probability",
+)
+
+Kernel(
+    compute=sample_binomial,
+    inputs=binomial_inputs,
+    reference=binomial_reference,
+    errors=binomial_errors,
+    error_unit="standard deviations",
+    traffic=lambda itemsize, n, trials: 16 + itemsize + 8 * n,
+    sizes={
+        "small": {"n": 1024, "trials": 100},
+        "medium": {"n": 65536, "trials": 100},
+        "large": {"n": 2097152, "trials": 100},
+        "huge": {"n": 33554432, "trials": 100},
+    },
+    static=("n", "trials"),
+    chapter="probability",
+)
+
+Kernel(
+    compute=sample_poisson,
+    inputs=poisson_inputs,
+    reference=poisson_reference,
+    errors=poisson_errors,
+    error_unit="standard deviations",
+    traffic=lambda itemsize, n: 16 + itemsize + 8 * n,
+    sizes={
+        "small": {"n": 1024},
+        "medium": {"n": 65536},
+        "large": {"n": 2097152},
+        "huge": {"n": 33554432},
+    },
+    static=("n",),
+    chapter="probability",
+)
+
+Kernel(
+    compute=sample_normal,
+    inputs=normal_inputs,
+    reference=normal_reference,
+    errors=normal_errors,
+    error_unit="standard deviations",
+    traffic=lambda itemsize, n: 16 + itemsize * (n + 2),
+    sizes={
+        "small": {"n": 2048},
+        "medium": {"n": 262144},
+        "large": {"n": 16777216},
+        "huge": {"n": 67108864},
+    },
+    static=("n",),
+    chapter="probability",
+)
+
+Kernel(
+    compute=sample_exponential,
+    inputs=exponential_inputs,
+    reference=exponential_reference,
+    errors=exponential_errors,
+    error_unit="standard deviations",
+    traffic=lambda itemsize, n: 16 + itemsize * (n + 1),
+    sizes={
+        "small": {"n": 2048},
+        "medium": {"n": 262144},
+        "large": {"n": 16777216},
+        "huge": {"n": 67108864},
+    },
+    static=("n",),
+    chapter="probability",
+)
