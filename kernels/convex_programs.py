@@ -61,7 +61,7 @@ def admm(
     That costs no digits where the condition number is small, and rho makes it so.
 
     A (m, n), b (m,), lambda (), rho () -> z (n,), u (n,), primal (n,), dual (n,);
-    2 m n^2 + 10/3 n^3 + 2 m n + 5 n^2 + steps (2 n^2 + 6 n) flops.
+    2 m n^2 + 10/3 n^3 + 2 m n + 5 n^2 + steps (2 n^2 + 6 n) + 3 n flops.
     Boyd, Parikh, Chu, Peleato & Eckstein, Foundations and Trends in Machine Learning 3, 2011, sections
     3.3, 4.2 and 6.4; Moreau, Bulletin de la Societe Mathematique de France 93, 1965, for z and u.
     """
@@ -166,14 +166,18 @@ def projected_gradient_errors(
 
         e_i^2 = n eta^2 / 16 sum over j of (q_ij x_j)^2 + 0.09 (x_i^2 + 2 eta^2 g_i^2)
 
-    eps, or not at all where it is cut. ``point`` is ``|x - x64| / |x64|``. Projections bring no two
-    points apart, so that a step maps errors by 1 - eta Q at most, and steps move x by far more than eps,
-    so that theirs are independent: the limit is three times |e| / |x64| times the root of the sum
-    over t < steps of the mean square entry of (1 - eta Q)^t (see ``powers``).
+    eps, or not at all where it is cut. ``point`` is ``|x - x64| / |x64|``. A step maps the errors of
+    entries that are not cut by their block of 1 - eta Q, which is positive semidefinite, and rounds
+    like the step before once x moves little: errors add, by the sum over t < steps of powers of that
+    block. Inverses of blocks are at most blocks of the inverse, and so is that sum in the limit. Hence
+    the limit is three times |e| / |x64| times the root mean square of the entries of the product of the
+    sum of (1 - eta Q)^t with random signs (see ``powers``).
 
     ``kkt`` is the difference of the residual returned and that of the returned x in float64, over |x|.
-    Of the errors of a step only the part along the step v counts, and a norm sums n squares: the limit
-    is four times the root of sum of (v_i e_i)^2 / |v|^2, and sqrt(n) / 4 + 1 of |v|, over |x|.
+    Of the errors e of a step the part along the step v counts, in the root mean square the root of the
+    sum of (v_i e_i)^2 / |v|^2, and |e|^2 eps / (2 |v|) of that across, which decides near the minimum;
+    but never more than |e|. The limit is four times that, and sqrt(n) / 4 + 1 of |v| for a norm that
+    sums n squares, over |x|.
 
     ``bounds`` is by how much x lies outside of the box, limit 0.
     """
@@ -184,14 +188,15 @@ def projected_gradient_errors(
     v = np.clip(rate * downhill, lower - x, upper - x)
     sums = n / 16 * np.einsum("ij,ij,j->i", q, q, x**2)
     e = np.sqrt(rate**2 * sums + 0.09 * (x**2 + 2 * (rate * downhill) ** 2))
-    left = sum(float(np.mean(z**2)) for z in powers(lambda z: z - rate * (q @ z), n, steps))
-    length = natural_residual(x, downhill, lower, upper, eta)
-    rounding = 4 * largest_ratio(np.linalg.norm(v * e), length) + (math.sqrt(n) / 4 + 1) * length
+    carried = sum(powers(lambda z: z - rate * (q @ z), n, steps))
+    length, whole = natural_residual(x, downhill, lower, upper, eta), float(np.linalg.norm(e))
+    along = math.hypot(float(np.linalg.norm(v * e)), eps * whole**2 / 2)
+    rounding = 4 * (min(whole, along / length) if length else whole) + (math.sqrt(n) / 4 + 1) * length
     outside = largest_ratio(x - np.clip(x, lower, upper), 1.0)
     return {
         "point": (
             largest_ratio(np.linalg.norm(x - exact[0]), size) / eps,
-            3 * float(np.linalg.norm(e)) * math.sqrt(left) / size,
+            3 * whole * math.sqrt(np.mean(np.square(carried))) / size,
         ),
         "kkt": (largest_ratio(residual - length, size) / eps, rounding / size),
         "bounds": (outside / eps, 0.0),
@@ -217,13 +222,14 @@ def admm_errors(
 
         gram^2 = m / 16 (sum over k of |a_k|^2 (|a_k x|^2 + b_k^2) + |diag(A'A) x|^2)
 
-    eps. C, C^-1, C^-T C^-1 and its product with a vector err by sqrt(n) / 4 of their norms, in all by
-    ``inverse = (sqrt(n) / 2 + 1) kappa ||G|| |x|`` with the condition number kappa of G, at most
-    ||G|| / rho (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., sections 10.1 and
-    14.3), and 1 for the operations on single entries, which decide where n is small.
+    eps in the mean square. C, C^-1, C^-T C^-1 and its product with a vector err by sqrt(n) / 4 of their
+    norms, in all by ``inverse = (sqrt(n) / 2 + 3) kappa ||G|| |x|`` with the condition number kappa of
+    G, at most ||G|| / rho (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., sections
+    10.1 and 14.3), with 3 for the operations on single entries, which decide where n is small.
 
     ``stationarity`` is ``|A'(A x - b) + rho u + dual|``, which is G x less the right side of the last
-    step, over ``||G|| |x|``: limit the root of gram^2 + inverse^2 over the same.
+    step, over ``||G|| |x|``: limit the root of (3 gram)^2 + inverse^2 over the same. Three, because gram
+    is a root mean square and inverse a bound.
 
     ``point`` is the distance of (z, u) from the oracle's over the norm of the latter. A step errs by
     that root over rho, and by one eps of x and u: much the same in every step, for E is. Later steps
@@ -234,7 +240,8 @@ def admm_errors(
     term of that sum: limit the error of a step.
 
     ``threshold`` is by how much u is not the multiplier of z: at most k, and k sign(z) where z is not
-    zero; over k. That takes one division: limit 1.
+    zero; over k. Half an eps is lost of k in its division, and of z and u where z = v - k sign(v) is
+    found before u = v - z: limit 1 + max |z| / (2 k).
     """
     n = a.shape[1]
     z, u, primal, dual = widened(outputs, (n,), (n,), (n,), (n,))
@@ -244,7 +251,7 @@ def admm_errors(
 
     squares = np.einsum("ij,ij->i", a, a) @ (np.einsum("ij,ij,j->i", a, a, x**2) + b**2)
     sums = len(b) / 16 * (squares + np.linalg.norm(np.diagonal(gram) * x) ** 2)
-    delta = math.hypot(math.sqrt(sums), (math.sqrt(n) / 2 + 1) * norm**2 / weight * length)
+    delta = math.hypot(3 * math.sqrt(sums), (math.sqrt(n) / 2 + 3) * norm**2 / weight * length)
     step = delta / weight + length + float(np.linalg.norm(u))
     carried = step * growth(gram, weight, exact[0] == 0, steps)
 
@@ -256,7 +263,10 @@ def admm_errors(
         "stationarity": (largest_ratio(apart, norm * length) / eps, delta / (norm * length)),
         "point": (largest_ratio(point, scale) / eps, carried / scale),
         "residuals": (largest_ratio(residuals, scale) / eps, step / scale),
-        "threshold": (largest_ratio(u - np.clip(u + z, -k, k), k) / eps, 1.0),
+        "threshold": (
+            largest_ratio(u - np.clip(u + z, -k, k), k) / eps,
+            1 + float(np.max(np.abs(z))) / (2 * k),
+        ),
     }
 
 
@@ -309,7 +319,7 @@ Kernel(
     reference=admm_reference,
     errors=admm_errors,
     flops=lambda m, n, steps: (
-        2 * m * n**2 + 10 / 3 * n**3 + 2 * m * n + 5 * n**2 + steps * (2 * n**2 + 6 * n)
+        2 * m * n**2 + 10 / 3 * n**3 + 2 * m * n + 5 * n**2 + steps * (2 * n**2 + 6 * n) + 3 * n
     ),
     traffic=lambda itemsize, m, n, steps: itemsize * (m * n + m + 2 + 4 * n),
     sizes={

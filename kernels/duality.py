@@ -5,14 +5,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xpbench import Kernel, epsilon, largest_ratio, spectral_norm, widened
+from xpbench import Kernel, Unsupported, epsilon, largest_ratio, spectral_norm, widened
 from xpbench.bench.kernel import Array, Errors
 
 REFLECTED = 64
 """Directions, at most, along which the eigenvectors of a random matrix leave the axes."""
 
-PROBES = 8
-"""Random vectors that stand for all, where a norm is estimated."""
+PROBES = 64
+"""Random vectors that stand for all, where a norm is estimated that a single direction may decide."""
 
 REPLICAS = 4
 """Trajectories whose rounding is drawn at random, from which a limit is found."""
@@ -83,7 +83,14 @@ def equality_qp_inputs(rng: np.random.Generator, n: int, m: int, decades: int) -
 
     The eigenvalues of Q fall from 1 by equal factors, and its eigenvectors are the axes, reflected in a
     random subspace. A is normal, of a norm between 1 and 2.
+
+    Raises
+    ------
+    Unsupported
+        If there are more constraints than unknowns.
     """
+    if m > n:
+        raise Unsupported(f"at most n constraints on n unknowns are independent: n={n}, m={m}")
     v = np.linalg.qr(rng.standard_normal((n, min(n // 2, REFLECTED)))).Q
     values = np.logspace(0, -decades, n)
     mixed = v * 2
@@ -110,19 +117,34 @@ def svm_dual_inputs(rng: np.random.Generator, n: int, d: int, steps: int) -> tup
 def equality_qp_reference(
     q: np.ndarray, c: np.ndarray, a: np.ndarray, b: np.ndarray
 ) -> tuple[np.ndarray, ...]:
-    """The null-space method in float64: Nocedal & Wright, section 16.2.
+    """The null-space method in float64 (Nocedal & Wright, section 16.2), refined three times.
 
     With A' = Y R and Z orthonormal to Y, x = Y R^-T b + Z w, where Z'Q Z w = Z'(c - Q Y R^-T b).
+    Residuals of the whole system are summed in long double: of 64 bits on x86, and elsewhere of 53 at
+    least.
     """
     import scipy.linalg
 
-    m = len(b)
+    m, n = a.shape
     basis, r = scipy.linalg.qr(a.T)
     y, z, r = basis[:, :m], basis[:, m:], r[:m]
-    particular = y @ scipy.linalg.solve_triangular(r, b, trans="T")
-    reduced = scipy.linalg.solve(z.T @ q @ z, z.T @ (c - q @ particular), assume_a="sym")
-    x = particular + z @ reduced
-    return x, scipy.linalg.solve_triangular(r, y.T @ (q @ x - c))
+    factors = scipy.linalg.lu_factor(z.T @ q @ z) if m < n else None
+
+    def solved(c: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """x and -l, in one vector (n + m,)."""
+        x = y @ scipy.linalg.solve_triangular(r, b, trans="T")
+        if factors is not None:
+            x = x + z @ scipy.linalg.lu_solve(factors, z.T @ (c - q @ x))
+        return np.append(x, scipy.linalg.solve_triangular(r, y.T @ (c - q @ x)))
+
+    wide_q, wide_a = q.astype(np.longdouble), a.astype(np.longdouble)
+    solution = solved(c, b).astype(np.longdouble)
+    for _ in range(3):
+        x, negative = np.split(solution, [n])
+        slope, gap = c - wide_q @ x - negative @ wide_a, b - wide_a @ x
+        solution = solution + solved(slope.astype(np.float64), gap.astype(np.float64))
+    exact = solution.astype(np.float64)
+    return exact[:n], -exact[n:]
 
 
 def svm_dual_reference(
@@ -165,10 +187,10 @@ def equality_qp_errors(
 
         e_i^2 = 3 N / 16 sum over k of l_ik^2 sum over j of u_kj^2 s_j^2
 
-    eps in the mean square, which knows how far pivoting lets U grow. The limits are twice the norms of
-    e, and of its rows of A, over the same scales. ``solution`` and ``multipliers`` are
-    ``|x - x64| / |x64|`` and ``|l - l64| / |l64|``, limit twice what K^-1 makes of e with random signs,
-    and twice that for an oracle no more exact.
+    eps in the mean square, which knows how far pivoting lets U grow. The limits are four times the norms
+    of e, and of its rows of A, over the same scales: four, because a norm of few numbers may be some
+    times its root mean square. ``solution`` and ``multipliers`` are ``|x - x64| / |x64|`` and
+    ``|l - l64| / |l64|``, limit four times what K^-1 makes of e with random signs over the same.
     """
     import scipy.linalg
 
@@ -177,7 +199,7 @@ def equality_qp_errors(
     k, r, s = np.block([[q, a.T], [a, np.zeros((m, m))]]), np.append(c, b), np.append(x, -multipliers)
     order, lower, upper = scipy.linalg.lu(k, p_indices=True)
     squares = np.square(lower)[order] @ (np.square(upper) @ s**2)
-    e = 2 * np.sqrt(3 * (n + m) / 16 * squares)
+    e = 4 * np.sqrt(3 * (n + m) / 16 * squares)
 
     scale = spectral_norm(k) * np.linalg.norm(s) + np.linalg.norm(r)
     feasible = spectral_norm(a) * np.linalg.norm(x) + np.linalg.norm(b)
@@ -198,7 +220,7 @@ def equality_qp_errors(
         for name, found, true, probed in parts:
             size = float(np.linalg.norm(true))
             error = largest_ratio(np.linalg.norm(found - true), size) / eps
-            pairs[name] = (error, 2 * float(np.linalg.norm(probed)) / math.sqrt(PROBES) / size)
+            pairs[name] = (error, float(np.linalg.norm(probed)) / math.sqrt(PROBES) / size)
     return pairs
 
 
@@ -222,10 +244,13 @@ def svm_dual_errors(
     of the norm of their terms where these have mean zero (Higham & Mary, SIAM J. Sci. Comput. 42, 2020),
     and where they have one sign by sqrt(n) / 6 of the sum. An entry of w is charged both, as e_j, and
     moves an objective by its derivative: w - C Z'h for the primal, with h marking the samples whose
-    slack is positive, and w more for the gap. The limit is four times the root of the squares of these
-    and of sqrt(n) / 6 of the sums of slacks and of a.
+    slack is positive, and w more for the gap. A positive slack 1 - z_i w errs by sqrt(d) / 4 of the norm
+    of the terms of z_i w, and by 0.3 of itself, and counts C times. The sums err by sqrt(n) / 6 of the
+    slacks' and of that of a, and by sqrt(d) / 6 of w'w, which the primal holds half and the gap whole.
+    The last operations err by half an eps of the primal and, for the dual, by 0.3 of the sum of a. The
+    limit is four times the root of the squares of these.
     """
-    n = len(y)
+    n, d = x.shape
     a, primal, dual = widened(outputs, (n,), (), ())
     eps, z, cost = epsilon(outputs), y[:, None] * x, float(penalty)
     w = z.T @ a
@@ -235,10 +260,13 @@ def svm_dual_errors(
 
     e = math.sqrt(n) * np.hypot(np.sqrt(np.einsum("ij,ij,i->j", x, x, a**2)) / 4, w / 6)
     derivative = w - cost * (z.T @ (slack > 0))
-    sums = math.sqrt(n) / 6 * np.sum(positive)
-    primal_limit = 4 * math.hypot(np.linalg.norm(derivative * e), sums)
+    products = math.sqrt(d) / 4 * np.sqrt(np.square(z) @ w**2)
+    slacks = cost * np.linalg.norm((slack > 0) * np.hypot(products, 0.3 * slack))
+    common = math.hypot(slacks, math.sqrt(n) / 6 * np.sum(positive), value / 2)
+    square, total = math.sqrt(d) / 6 * (w @ w), np.sum(np.abs(a))
+    primal_limit = 4 * math.hypot(np.linalg.norm(derivative * e), common, square / 2)
     gap_limit = 4 * math.hypot(
-        np.linalg.norm((derivative + w) * e), sums, math.sqrt(n) / 6 * np.sum(np.abs(a))
+        np.linalg.norm((derivative + w) * e), common, square, math.sqrt(n) / 6 * total, 0.3 * total
     )
     size = float(np.linalg.norm(exact[0]))
     outside = largest_ratio(a - np.clip(a, 0, cost), 1.0)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from planted.convex_programs import projected, split, steepest
 from xpbench.kernels.convex_programs import (
     admm_inputs,
     admm_reference,
@@ -150,3 +151,23 @@ def test_no_size_asks_for_steps_after_the_end(draw, name):
         arrays = chosen.inputs(np.random.default_rng(0), **size)
         last, previous = oracle(*arrays, steps=steps)[0], oracle(*arrays, steps=steps - 1)[0]
         assert np.linalg.norm(last - previous) > 1e-5 * np.linalg.norm(last)
+
+
+@pytest.mark.parametrize("size", ["small", "medium"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("kernel", "unspoilt"), [("admm", split()), ("projected_gradient", projected(steepest))]
+)
+def test_what_faults_are_planted_in_agrees_without_one(draw, xp, kernel, unspoilt, dtype, size):
+    trial = draw(kernel, dtype, preset=size)
+    found = trial.judge(trial.compute(xp, compute=unspoilt))
+    assert found.agrees, found.reason
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("n", "seed"), [(2, 15), (2, 39), (3, 10), (6, 0)])
+def test_projected_gradients_agree_after_the_end_too(draw, xp, dtype, n, seed):
+    """Where every step rounds like the one before, so that errors add and do not average."""
+    trial = draw("projected_gradient", dtype, seed, n=n, steps=400)
+    found = trial.judge(trial.compute(xp))
+    assert found.agrees, found.reason

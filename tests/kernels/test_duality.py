@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from planted.duality import ascent
+from xpbench import Unsupported
 from xpbench.kernels.duality import (
     equality_qp_inputs,
     equality_qp_reference,
@@ -39,12 +41,20 @@ def solved_exactly(matrix, right):
 
 @pytest.mark.parametrize("decades", [2, 12])
 @pytest.mark.parametrize("seed", range(3))
-def test_the_oracle_has_the_digits_that_the_condition_leaves_of_exact_rational_arithmetic(decades, seed):
+def test_the_oracle_has_the_digits_of_exact_rational_arithmetic(decades, seed):
+    """All of float64, as far as residuals in long double know them."""
     q, c, a, b = equality_qp_inputs(np.random.default_rng(seed), n=8, m=3, decades=decades)
     exact = solved_exactly(kkt(q, a), np.append(c, b))
     x, multipliers = equality_qp_reference(q, c, a, b)
-    tolerance = 8 * EPS * np.linalg.cond(kkt(q, a)) * np.linalg.norm(exact)
-    np.testing.assert_allclose(np.append(x, -multipliers), exact, rtol=0, atol=tolerance)
+    unknown = 8 * float(np.finfo(np.longdouble).eps) * np.linalg.cond(kkt(q, a))
+    error = np.linalg.norm(np.append(x, -multipliers) - exact)
+    assert error <= (EPS + unknown) * np.linalg.norm(exact)
+
+
+def test_more_constraints_than_unknowns_are_declined():
+    equality_qp_inputs(np.random.default_rng(0), n=3, m=3, decades=1)
+    with pytest.raises(Unsupported, match="n=3, m=4"):
+        equality_qp_inputs(np.random.default_rng(0), n=3, m=4, decades=1)
 
 
 @pytest.mark.parametrize("backend", ["numpy", "torch", "jax"])
@@ -178,3 +188,11 @@ def test_no_size_asks_for_steps_after_the_end(draw, name):
 def test_the_step_is_one_over_the_curvature_of_the_dual(n, d):
     x, y, _, eta = svm_dual_inputs(np.random.default_rng(n), n, d, steps=1)
     assert abs(eta * np.linalg.norm(y[:, None] * x, 2) ** 2 - 1) < n * EPS
+
+
+@pytest.mark.parametrize("size", ["small", "medium"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_faults_are_planted_in_agrees_without_one(draw, xp, dtype, size):
+    trial = draw("svm_dual", dtype, preset=size)
+    found = trial.judge(trial.compute(xp, compute=ascent()))
+    assert found.agrees, found.reason

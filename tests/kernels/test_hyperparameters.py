@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from planted.hyperparameters import fitted
 from xpbench.kernels.gradient_descent import reference as gradient_descent
 from xpbench.kernels.hyperparameters import grid_search, inputs, reference
 
@@ -91,3 +92,21 @@ def test_the_slowest_fits_have_not_converged(draw):
     _, _, before = trial.kernel.reference(*trial.data.exact_inputs, **static)
     moved = np.linalg.norm(weights - before, axis=0) / np.linalg.norm(weights, axis=0)
     assert np.all(moved[:, 0] > 1e-2)
+
+
+@pytest.mark.parametrize("size", ["small", "medium"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_faults_are_planted_in_agrees_without_one(draw, xp, dtype, size):
+    trial = draw("grid_search", dtype, preset=size)
+    found = trial.judge(trial.compute(xp, compute=fitted))
+    assert found.agrees, found.reason
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("seed", range(3))
+def test_fits_agree_after_the_end_too(draw, xp, dtype, seed):
+    """Where every step rounds like the one before, so that errors add and do not average."""
+    size = {"n": 24, "d": 4, "folds": 3, "rates": 2, "penalties": 2, "steps": 1000}
+    trial = draw("grid_search", dtype, seed, **size)
+    found = trial.judge(trial.compute(xp))
+    assert found.agrees, found.reason

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from planted.regularized_regression import descent, penalised
 from xpbench.bench.agreement import judge
 from xpbench.kernels.regularized_regression import (
     elastic_net_inputs,
@@ -54,6 +55,23 @@ def test_ridge_is_that_of_scikit_learn(draw, xp, solver):
     tolerance = 100 * EPS * curvature / penalty * np.linalg.norm(model.coef_)
     for ours in (compute(xp, x, y, penalty), *ridge_reference(x, y, penalty)):
         np.testing.assert_allclose(ours, model.coef_, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("n", [3, 6, 40])
+def test_the_oracle_of_ridge_has_the_digits_of_fifty_digit_arithmetic(n):
+    """All of float64, as far as residuals in long double know them."""
+    mpmath = pytest.importorskip("mpmath")
+    x, y, penalty = ridge_inputs(np.random.default_rng(n), n=n, d=6)
+    penalty = 100 * penalty
+    with mpmath.workdps(50):
+        columns = mpmath.matrix(x.tolist())
+        gram = columns.T * columns + float(penalty) * mpmath.eye(6)
+        exact = mpmath.lu_solve(gram, columns.T * mpmath.matrix(y.tolist()))
+    exact = np.array([float(entry) for entry in exact])
+    condition = np.linalg.cond(x.T @ x + penalty * np.eye(6))
+    unknown = 4 * float(np.finfo(np.longdouble).eps) * condition
+    (w,) = ridge_reference(x, y, penalty)
+    assert np.linalg.norm(w - exact) <= (EPS + unknown) * np.linalg.norm(exact)
 
 
 @pytest.mark.parametrize("backend", ["numpy", "torch", "jax", "array-api-strict"])
@@ -178,3 +196,14 @@ def test_no_size_asks_for_steps_after_the_end(draw, kernel, name):
     last, previous = chosen.reference(*arrays, beta)[0], chosen.reference(*arrays, beta[:-1])[0]
     assert np.linalg.norm(last - previous) > 1e-4 * np.linalg.norm(last)
     assert 0 < np.count_nonzero(last) < len(last)
+
+
+@pytest.mark.parametrize("size", ["small", "medium"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("kernel", "unspoilt"), [("ridge", penalised()), ("lasso", descent()), ("elastic_net", descent())]
+)
+def test_what_faults_are_planted_in_agrees_without_one(draw, xp, kernel, unspoilt, dtype, size):
+    trial = draw(kernel, dtype, preset=size)
+    found = trial.judge(trial.compute(xp, compute=unspoilt))
+    assert found.agrees, found.reason

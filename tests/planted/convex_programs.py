@@ -3,6 +3,7 @@
 import numpy as np
 
 from planted import Fault, algorithm, entry
+from planted.regularized_regression import products_in_tf32
 from xpbench.kernels.convex_programs import admm, projected_gradient
 
 
@@ -107,6 +108,7 @@ FAULTS: dict[str, list[Fault]] = {
             "right side off by one",
             lambda xp, a, b, *r, **s: admm(xp, a, np.roll(b, 1), *r, **s),
         ),
+        *products_in_tf32(),
         entry("point", of_both),
         entry("residuals", of_both, output=2),
         entry("stationarity", of_the_gradient, output=3),

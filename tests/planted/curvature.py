@@ -3,6 +3,7 @@
 import numpy as np
 
 from planted import Fault, algorithm, entry, result
+from planted.regularized_regression import products_in_tf32
 from xpbench.kernels.curvature import bfgs, newton, newton_map, newton_step
 
 
@@ -88,6 +89,7 @@ FAULTS: dict[str, list[Fault]] = {
         algorithm("index", "labels off by one", varied(newtonian, labels=1)),
         algorithm("index", "one step too many", lambda *a, **k: later(newton, 1)(*a, **k)[1:, ...]),
         result("index", "iterates before their step", shifted),
+        *products_in_tf32(),
         entry("iterates", of_the_first_iterate, place=(0, 0)),
         entry("steps", of_the_first_step, place=(0, 0)),
     ],

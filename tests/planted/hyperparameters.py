@@ -3,6 +3,7 @@
 import numpy as np
 
 from planted import Fault, algorithm, entry, result
+from planted.regularized_regression import products_in_tf32
 from xpbench.kernels.hyperparameters import grid_search
 
 
@@ -89,6 +90,7 @@ FAULTS: dict[str, list[Fault]] = {
         result("index", "the index off by one", next_best),
         result("index", "the second best", second_best, size="medium"),
         result("index", "the worst", worst),
+        *products_in_tf32(),
         entry("losses", middle_loss),
         entry("weights", middle_fit, output=2),
     ],

@@ -2,9 +2,33 @@
 
 import numpy as np
 
-from planted import Fault, algorithm, entry
+from planted import Fault, algorithm, entry, tf32
 from planted.linear_systems import lstsq_distance, lstsq_normal
 from xpbench.kernels.regularized_regression import elastic_net, lasso, ridge
+
+
+class OnTensorCores(np.ndarray):
+    """An array of which products with a matrix, and no others, take their factors as TF32."""
+
+    def __array_ufunc__(self, ufunc, method, *inputs, out=None, **options):
+        plain = [np.asarray(a) if isinstance(a, OnTensorCores) else a for a in inputs]
+        if ufunc is np.matmul and min(map(np.ndim, plain)) >= 2:
+            plain = [tf32(a) for a in plain]
+        if out is not None:
+            options["out"] = tuple(map(np.asarray, out))
+        return np.asarray(getattr(ufunc, method)(*plain, **options)).view(OnTensorCores)
+
+
+def products_in_tf32():
+    """As a card computes that multiplies matrices on tensor cores, and vectors elsewhere."""
+
+    def plant(trial, xp):
+        return trial.compute(xp, [array.view(OnTensorCores) for array in trial.inputs])
+
+    return [
+        Fault("term", f"products of matrices in TF32, {size}", plant, size, ("float32",))
+        for size in ("small", "medium")
+    ]
 
 
 def augmented(x, penalty):
@@ -20,18 +44,33 @@ def stacked(unit):
     return of
 
 
-def penalised(matrix):
-    """The normal equations with ``matrix(d, penalty)`` added to X'X."""
+def penalised(root=1.0):
+    """By QR, with the stacked rows scaled by ``root``: a number, or one for every coefficient."""
 
     def compute(xp, x, y, penalty):
-        added = np.asarray(matrix(x.shape[1], penalty), dtype=x.dtype)
-        return np.linalg.solve(x.T @ x + added, x.T @ y)
+        rows = np.sqrt(penalty) * np.eye(x.shape[1]) * root
+        return xp.lstsq(
+            np.concatenate([x, rows.astype(x.dtype)]), np.concatenate([y, np.zeros_like(x[0])])
+        )
 
     return compute
 
 
-def last_free(d, penalty):
-    return penalty * np.diag(np.arange(d) < d - 1)
+def normal_equations(xp, x, y, penalty):
+    return np.linalg.solve(x.T @ x + penalty * np.eye(x.shape[1], dtype=x.dtype), x.T @ y)
+
+
+def last_free(xp, x, y, penalty):
+    return penalised(np.arange(x.shape[1]) < x.shape[1] - 1)(xp, x, y, penalty)
+
+
+def squared(xp, x, y, penalty):
+    return penalised(np.sqrt(penalty))(xp, x, y, penalty)
+
+
+def of_the_other_sign(xp, x, y, penalty):
+    matrix = x.T @ x - penalty * np.eye(x.shape[1], dtype=x.dtype)
+    return np.linalg.solve(matrix, x.T @ y)
 
 
 def descent(
@@ -101,6 +140,7 @@ def of_both(kernel):
             "targets off by one",
             lambda xp, x, y, *rest: kernel(xp, x, np.roll(y, 1), *rest),
         ),
+        *products_in_tf32(),
         Fault("entry", "a coefficient nearly zero", nearly_zero, "medium"),
         entry("weights", length),
         entry("objective", value, output=1, place=()),
@@ -114,22 +154,17 @@ def other_momentum(beta):
 
 FAULTS: dict[str, list[Fault]] = {
     "ridge": [
-        algorithm("term", "no penalty", penalised(lambda d, penalty: np.zeros((d, d)))),
-        algorithm("term", "penalty squared", penalised(lambda d, penalty: penalty**2 * np.eye(d))),
-        algorithm(
-            "term", "penalty of the other sign", penalised(lambda d, penalty: -penalty * np.eye(d))
-        ),
-        algorithm(
-            "term",
-            "penalty off by a ten-thousandth",
-            penalised(lambda d, penalty: 1.0001 * penalty * np.eye(d)),
-        ),
+        algorithm("term", "no penalty", penalised(0)),
+        algorithm("term", "penalty squared", squared),
+        algorithm("term", "penalty of the other sign", of_the_other_sign),
+        algorithm("term", "penalty off by a thousandth", penalised(np.sqrt(1.001))),
+        algorithm("term", "normal equations", normal_equations, size="medium"),
         algorithm(
             "term",
             "features centred",
             lambda xp, x, y, penalty: ridge(xp, x - np.mean(x, axis=0), y, penalty),
         ),
-        algorithm("index", "last coefficient not penalised", penalised(last_free)),
+        algorithm("index", "last coefficient not penalised", last_free),
         algorithm(
             "index",
             "last sample left out",
