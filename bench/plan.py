@@ -17,7 +17,11 @@ NAMED = ("matmul", "svd", "pca", "gradient_descent", "backprop")
 SURVEYED = (
     *("solve", "eigh"),
     *("hessian_vector_product", "cumulative_integral"),
+    *("normal", "bayes_posterior"),
+    *("covariance", "roc_auc"),
     *("adam", "lasso"),
+    *("kmeans", "attention"),
+    *("standardize", "pipeline"),
 )
 """What stands for its chapter in a survey; of a chapter without any, its first two kernels do."""
 CHUNK_SECONDS = 60.0

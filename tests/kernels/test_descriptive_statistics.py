@@ -62,7 +62,7 @@ def test_moments_far_from_the_origin_keep_to_their_bounds(xp, offset):
     rng = np.random.default_rng(2)
     x = (rng.standard_gamma(4, (4096, 3)) + offset).astype(np.float32)
     found, exact = moments(xp, x), moments_reference(x.astype(float))
-    bounds = moments_bounds(x.astype(float))
+    bounds = moments_bounds(x.astype(float), np.finfo(np.float32).eps)
     for one, other, bound in zip(found, exact, bounds, strict=True):
         assert (abs(one - other) <= np.finfo(np.float32).eps * bound).all()
     np.testing.assert_allclose(found[1], exact[1], rtol=1e-4)

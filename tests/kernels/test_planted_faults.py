@@ -109,7 +109,7 @@ IN_RESULTS: dict[str, dict[str, Callable[..., None]]] = {
         "variances over n": lambda o, rng: whole(1, 1 - 1 / len(o[2]))(o, rng),
         "components scaled": whole(0, 1 + 1e-4),
         "scores scaled": whole(2, 1 + 1e-4),
-        "scores shifted": lambda o, rng: o.__setitem__(2, o[2] + np.float32(1e-3)),
+        "scores shifted": lambda o, rng: o.__setitem__(2, o[2] + np.float32(0.1)),
     },
     "gradient_descent": {
         "scaled": scaled,
