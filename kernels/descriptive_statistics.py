@@ -161,8 +161,9 @@ def moments_bounds(x: np.ndarray, eps: float) -> tuple[np.ndarray, ...]:
 
     One by one, squares lose more: rounding to multiples of h takes from them what the midpoint rule
     takes from their distribution, which starts as a root, as small ones go to 0 more often than up
-    (Navot, J. Math. Phys. 40, 1961). With a density of 1/2 at most where d = 0, that is 0.025 eps^1/2 n^3/2 eps of
-    m_2: nothing in float64, and most of all of it in float32 sums of 100,000 terms.
+    (Navot, J. Math. Phys. 40, 1961). With a density of 1/2 at most where d = 0, that is
+    0.025 eps^1/2 n^3/2 eps of m_2: nothing in float64, and most of all of it in float32 sums of 100,000
+    terms.
 
     An error e of m moves m_2 in the second order only, m_3 by 3 m_2 e and m_4 by 4 m_3 e. Relative
     errors of m_2 count once and a half in the skewness and twice in the kurtosis, and their own
