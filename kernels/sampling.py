@@ -1,12 +1,11 @@
 """How fast does a library draw random numbers, and are they distributed as they should be?
 
 What is compared is no value but the fit: two libraries draw different numbers. Every pair of a measure
-is the surprise at a statistic of known law, as that many standard deviations of a normal variable; the
+is the surprise at a statistic of known law, as that many standard errors of a normal statistic; the
 limit is exceeded by one honest sample in a thousand million.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -113,7 +112,7 @@ def exponential_inputs(rng: np.random.Generator, n: int) -> tuple[np.ndarray, ..
     return keyed(rng, n, 1.5)
 
 
-def laws(name: str, n: int, *parameters: float) -> tuple[Any, Any]:
+def laws(name: str, n: int, *parameters: float) -> tuple[Array, Array]:
     """SciPy's law of a draw, and that of the sum of ``n`` of them."""
     import scipy.stats
 
@@ -164,47 +163,57 @@ def exponential_reference(key: np.ndarray, rate: np.ndarray, n: int) -> tuple[np
     return drawn("exponential", key, n, float(rate))
 
 
-def bernoulli_errors(outputs: Sequence[np.ndarray], exact: Any, key: Any, p: Array, n: int) -> Errors:
+def bernoulli_errors(
+    outputs: Sequence[np.ndarray], exact: Array, key: Array, p: Array, n: int
+) -> Errors:
     """See ``surprises``."""
     return surprises(outputs, n, *laws("bernoulli", n, float(p)))
 
 
 def binomial_errors(
-    outputs: Sequence[np.ndarray], exact: Any, key: Any, p: Array, n: int, trials: int
+    outputs: Sequence[np.ndarray], exact: Array, key: Array, p: Array, n: int, trials: int
 ) -> Errors:
     """See ``surprises``."""
     return surprises(outputs, n, *laws("binomial", n, trials, float(p)))
 
 
-def poisson_errors(outputs: Sequence[np.ndarray], exact: Any, key: Any, rate: Array, n: int) -> Errors:
+def poisson_errors(
+    outputs: Sequence[np.ndarray], exact: Array, key: Array, rate: Array, n: int
+) -> Errors:
     """See ``surprises``."""
     return surprises(outputs, n, *laws("poisson", n, float(rate)))
 
 
 def normal_errors(
-    outputs: Sequence[np.ndarray], exact: Any, key: Any, mu: Array, sigma: Array, n: int
+    outputs: Sequence[np.ndarray], exact: Array, key: Array, mu: Array, sigma: Array, n: int
 ) -> Errors:
     """See ``surprises``."""
     return surprises(outputs, n, *laws("normal", n, float(mu), float(sigma)))
 
 
 def exponential_errors(
-    outputs: Sequence[np.ndarray], exact: Any, key: Any, rate: Array, n: int
+    outputs: Sequence[np.ndarray], exact: Array, key: Array, rate: Array, n: int
 ) -> Errors:
     """See ``surprises``."""
     return surprises(outputs, n, *laws("exponential", n, float(rate)))
 
 
-def surprises(outputs: Sequence[np.ndarray], n: int, law: Any, total: Any) -> Errors:
-    """How surprising a sample is in four ways, in standard deviations of a normal variable.
+def surprises(outputs: Sequence[np.ndarray], n: int, law: Array, total: Array) -> Errors:
+    """How surprising a sample is in some ways, in standard errors of a normal statistic.
 
     ``fit`` is that of Kolmogorov's distance, of the first 2^22 draws, by its exact law (Simard &
     L'Ecuyer, Journal of Statistical Software 39, 2011); of integers that of Pearson's chi-square in
-    cells of 25 draws or more. ``total`` is that of the sum, whose law is known. ``extreme`` is that of
-    the largest draw, whose distribution function is F^n. ``neighbours`` looks at b_i = 1 where a draw is
-    above the median: with q = P(b = 1) the sum of (b_i - q)(b_i+1 - q) has terms that are bounded, have
-    mean 0 and variance (q (1 - q))^2, and are uncorrelated. No eps enters: rounding is far below what a
-    sample tells. The limit is that of one alarm in 1e9.
+    cells of 25 draws or more. ``total`` is that of the sum, whose law is known, and for the normal
+    ``spread`` that of the sum of squares about mu, sigma^2 times a chi-square of n degrees. ``largest``
+    is that of the largest draw, whose distribution function is F^n, and ``smallest`` likewise, but not
+    of exponentials, whose least draws may round to 0.
+
+    ``neighbours`` and ``halves`` look at b_i = 1 where a draw is above the median: with q = P(b = 1) the
+    sum of (b_i - q)(b_j - q) has terms that are bounded, have mean 0 and variance (q (1 - q))^2, and are
+    uncorrelated. There j is i + 1, and here i + n / 2, which sees any stream that starts anew after a
+    power of two where n is one.
+
+    No eps enters: rounding is far below what a sample tells. The limit is that of one alarm in 1e9.
     """
     from scipy.special import ndtri
 
@@ -212,15 +221,21 @@ def surprises(outputs: Sequence[np.ndarray], n: int, law: Any, total: Any) -> Er
     limit = float(-ndtri(FALSE_ALARMS / 2))
     values = sample.astype(np.float64)
     discrete = sample.dtype.kind in "biu"
-    high = float(np.max(values))
     seen = {
         "fit": chi_square(sample, law) if discrete else kolmogorov(values[:SORTED], law),
         "total": two_sided(total.cdf(values.sum()), total.sf(values.sum() - discrete)),
-        "extreme": two_sided(np.exp(n * law.logcdf(high)), -np.expm1(n * law.logcdf(high - discrete))),
-        "neighbours": neighbours(values, law),
+        "neighbours": same_side(values, law, 1),
+        "halves": same_side(values, law, n // 2),
     }
-    if sample.dtype.kind == "b":
-        del seen["extreme"]
+    if sample.dtype.kind != "b":
+        high, low = float(np.max(values)), float(np.min(values))
+        as_small, more = n * law.logcdf(high), n * law.logcdf(high - discrete)
+        seen["largest"] = two_sided(np.exp(as_small), -np.expm1(more))
+        if discrete or law.support()[0] == -np.inf:
+            as_large, less = n * law.logsf(low - discrete), n * law.logsf(low)
+            seen["smallest"] = two_sided(-np.expm1(less), np.exp(as_large))
+    if law.support()[0] == -np.inf:
+        seen["spread"] = squares(values, law)
     return {name: (float(-ndtri(p / 2)), limit) for name, p in seen.items()}
 
 
@@ -229,14 +244,14 @@ def two_sided(below: float, above: float) -> float:
     return float(min(1.0, 2 * min(below, above)))
 
 
-def kolmogorov(values: np.ndarray, law: Any) -> float:
+def kolmogorov(values: np.ndarray, law: Array) -> float:
     """The chance of a distribution function as far from the law's."""
     import scipy.stats
 
     return float(scipy.stats.kstest(values, law.cdf).pvalue)
 
 
-def chi_square(sample: np.ndarray, law: Any) -> float:
+def chi_square(sample: np.ndarray, law: Array) -> float:
     """Of cells of equal values, those in the tails together, so that each expects enough draws."""
     import scipy.stats
 
@@ -255,14 +270,23 @@ def chi_square(sample: np.ndarray, law: Any) -> float:
     return float(scipy.stats.chi2.sf(statistic, np.count_nonzero(keep) + (rest > 0) - 1))
 
 
-def neighbours(values: np.ndarray, law: Any) -> float:
-    """The chance of draws as often on the same side of the median as the one before: ``surprises``."""
+def squares(values: np.ndarray, law: Array) -> float:
+    """The chance of a sum of squares of normal variables as far out: ``surprises``."""
+    import scipy.stats
+
+    z = (values - law.mean()) / law.std()
+    known = scipy.stats.chi2(len(z))
+    return two_sided(known.cdf(z @ z), known.sf(z @ z))
+
+
+def same_side(values: np.ndarray, law: Array, lag: int) -> float:
+    """The chance of draws as often on the same side of the median as those ``lag`` on: ``surprises``."""
     from scipy.special import ndtr
 
     middle = law.median() if law.median() < law.support()[1] else law.support()[0]
     q = float(law.sf(middle))
     b = (values > middle) - q
-    z = float(b[1:] @ b[:-1]) / (q * (1 - q) * np.sqrt(len(b) - 1))
+    z = float(b[lag:] @ b[:-lag]) / (q * (1 - q) * np.sqrt(len(b) - lag))
     return float(2 * ndtr(-abs(z)))
 
 
@@ -271,7 +295,7 @@ Kernel(
     inputs=bernoulli_inputs,
     reference=bernoulli_reference,
     errors=bernoulli_errors,
-    error_unit="standard deviations",
+    error_unit="standard errors",
     traffic=lambda itemsize, n: 16 + itemsize + n,
     sizes={
         "small": {"n": 2048},
@@ -288,7 +312,7 @@ Kernel(
     inputs=binomial_inputs,
     reference=binomial_reference,
     errors=binomial_errors,
-    error_unit="standard deviations",
+    error_unit="standard errors",
     traffic=lambda itemsize, n, trials: 16 + itemsize + 8 * n,
     sizes={
         "small": {"n": 1024, "trials": 100},
@@ -305,7 +329,7 @@ Kernel(
     inputs=poisson_inputs,
     reference=poisson_reference,
     errors=poisson_errors,
-    error_unit="standard deviations",
+    error_unit="standard errors",
     traffic=lambda itemsize, n: 16 + itemsize + 8 * n,
     sizes={
         "small": {"n": 1024},
@@ -322,7 +346,7 @@ Kernel(
     inputs=normal_inputs,
     reference=normal_reference,
     errors=normal_errors,
-    error_unit="standard deviations",
+    error_unit="standard errors",
     traffic=lambda itemsize, n: 16 + itemsize * (n + 2),
     sizes={
         "small": {"n": 2048},
@@ -339,7 +363,7 @@ Kernel(
     inputs=exponential_inputs,
     reference=exponential_reference,
     errors=exponential_errors,
-    error_unit="standard deviations",
+    error_unit="standard errors",
     traffic=lambda itemsize, n: 16 + itemsize * (n + 1),
     sizes={
         "small": {"n": 2048},

@@ -35,12 +35,23 @@ def halved(name: str) -> Callable[..., Any]:
     return compute
 
 
-def truncated(name: str, share: float) -> Callable[..., Any]:
+def restarted(name: str) -> Callable[..., Any]:
+    """A stream that starts anew after a quarter of the draws."""
+
+    def compute(xp, key, *parameters, n, **static):
+        once = kernel(name)(xp, key, *parameters, n=(n + 3) // 4, **static)
+        return np.tile(once, 4)[:n]
+
+    return compute
+
+
+def truncated(name: str, share: float, *, above: bool = True) -> Callable[..., Any]:
     """Without what lies beyond a quantile."""
 
     def compute(xp, key, *parameters, **static):
         x = kernel(name)(xp, key, *parameters, **static)
-        return np.minimum(x, np.quantile(x, 1 - share).astype(x.dtype))
+        end = np.quantile(x, 1 - share if above else share).astype(x.dtype)
+        return np.minimum(x, end) if above else np.maximum(x, end)
 
     return compute
 
@@ -79,11 +90,17 @@ def stuck(outputs):
     outputs[0][middle : middle + 1000] = outputs[0][middle]
 
 
-SMALL, MEDIUM = "small", "medium"
+MEDIUM = "medium"
+MILLIONS = {"n": 2**21}
+MANY = {"binomial": {**MILLIONS, "trials": 100}}
 FAULTS: dict[str, list[Fault]] = {
     f"sample_{name}": [
+        algorithm(
+            "term", "a parameter off by a hundredth", scaled(name, 1.01), size=MANY.get(name, MILLIONS)
+        ),
         algorithm("term", "a parameter off by a twentieth", scaled(name, 1.05), size=MEDIUM),
         algorithm("index", "every draw twice", halved(name)),
+        algorithm("index", "a stream that starts anew", restarted(name)),
         result("index", "sorted", sorted_draws),
     ]
     for name in KERNELS
@@ -95,6 +112,7 @@ FAULTS["sample_bernoulli"] += [
 for name in ("binomial", "poisson"):
     FAULTS[f"sample_{name}"] += [
         algorithm("term", "no tail", truncated(name, 1e-3), size=MEDIUM),
+        algorithm("term", "no lower tail", truncated(name, 1e-3, above=False), size=MEDIUM),
         result("index", "counted from one", shifted),
         result("entry", "one draw of a thousand", far),
     ]
@@ -104,5 +122,9 @@ for name in ("normal", "exponential"):
         algorithm("term", "of few bits", coarse(name), size=MEDIUM),
         result("entry", "one draw of a thousand", far),
     ]
+FAULTS["sample_normal"] += [
+    algorithm("term", "no lower tail", truncated("normal", 1e-3, above=False), size=MEDIUM),
+    algorithm("term", "a deviation off by a fiftieth", scaled("normal", 1.02), size=MEDIUM),
+]
 PRODUCTS = ()
 LOOSE: dict[tuple[str, str, str], str] = {}
