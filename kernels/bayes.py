@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xpbench import Kernel, Unsupported, epsilon, largest_ratio, widened
+from xpbench import Kernel, Unsupported, entry_errors, epsilon, evenly_spaced, widened
 from xpbench.bench.kernel import Array, Errors
 
 DRAWS_PER_CELL = 16
@@ -101,10 +101,7 @@ def joint_errors(outputs: Sequence[np.ndarray], exact: Sequence[np.ndarray], p: 
     """
     found = widened(outputs, p.shape, p.shape)
     names = ("given a", "given b")
-    return {
-        name: (largest_ratio(one - other, other) / epsilon(outputs), 2.0)
-        for name, one, other in zip(names, found, exact, strict=True)
-    }
+    return entry_errors(names, found, exact, exact, epsilon(outputs), limit=2.0)
 
 
 def evidence_errors(
@@ -120,15 +117,11 @@ def evidence_errors(
     posterior, evidence = widened(outputs, (n, h), (n,))
     cases = np.arange(n)
     if exact is None:
-        cases = np.linspace(0, n - 1, SAMPLED_CASES, dtype=int)
+        cases = evenly_spaced(n, SAMPLED_CASES)
         exact = evidence_reference(x[cases], log_prior, log_true, log_false)
     bounds = evidence_bounds(exact, x[cases], log_prior, log_true, log_false)
-    apart = posterior[cases] - exact[0], evidence[cases] - exact[1]
-    names = ("posterior", "evidence")
-    return {
-        name: (largest_ratio(distance, bound) / epsilon(outputs), 1.0)
-        for name, distance, bound in zip(names, apart, bounds, strict=True)
-    }
+    found = posterior[cases], evidence[cases]
+    return entry_errors(("posterior", "evidence"), found, exact, bounds, epsilon(outputs))
 
 
 def evidence_bounds(

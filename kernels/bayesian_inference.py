@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xpbench import Kernel, epsilon, largest_ratio, widened
+from xpbench import Kernel, entry_errors, epsilon, largest_ratio, widened
 from xpbench.bench.kernel import Array, Errors
 
 BLOCK = 4096
@@ -212,10 +212,7 @@ def counted_errors(
     found = widened(outputs, (m,), (m,), (m,))
     bounds = 3 * exact[0], 3 * exact[1], evidence_bounds(exact[2], successes, trials, alpha, beta)
     names = ("mean", "deviation", "evidence")
-    return {
-        name: (largest_ratio(one - other, bound) / epsilon(outputs), 1.0)
-        for name, one, other, bound in zip(names, found, exact, bounds, strict=True)
-    }
+    return entry_errors(names, found, exact, bounds, epsilon(outputs))
 
 
 def evidence_bounds(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xpbench import Kernel, Unsupported, epsilon, largest_ratio, widened
+from xpbench import Kernel, Unsupported, entry_errors, epsilon, largest_ratio, widened
 from xpbench.bench.kernel import Array, Errors
 
 
@@ -158,10 +158,7 @@ def metrics_errors(
     found = widened(outputs, (), (k,), (k,), (k,))
     names = ("accuracy", "precision", "recall", "F1")
     limit = 1.2 * math.sqrt(2 * (largest + k) / 3) + 3
-    return {
-        name: (largest_ratio(one - other, other) / epsilon(outputs), limit)
-        for name, one, other in zip(names, found, exact, strict=True)
-    }
+    return entry_errors(names, found, exact, exact, epsilon(outputs), limit=limit)
 
 
 def scored_errors(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xpbench import Kernel, epsilon, largest_ratio, widened
+from xpbench import Kernel, entry_errors, epsilon, widened
 from xpbench.bench.kernel import Array, Errors
 
 FRACTIONS = 80
@@ -94,13 +94,17 @@ def normal_errors(
     mu: np.ndarray,
     sigma: np.ndarray,
 ) -> Errors:
-    """Every value against what its own few roundings can do, one pair an output: ``normal_bounds``."""
+    """Every value against what its own few roundings can do, one pair an output: ``normal_bounds``.
+
+    Bounds are of the first order, and some of many values nearly attain them: limit 3/2.
+    """
     n = x.shape[0]
     found = widened(outputs, (n,), (n,), (n,))
     eps = epsilon(outputs)
     least = float(np.finfo(outputs[0].dtype).tiny) / eps
     names = ("log density", "distribution", "log distribution")
-    return distances(names, found, exact, normal_bounds(exact, x, mu, sigma, least), eps)
+    bounds = normal_bounds(exact, x, mu, sigma, least)
+    return entry_errors(names, found, exact, bounds, eps, limit=1.5, oracle=True)
 
 
 def normal_bounds(
@@ -140,12 +144,12 @@ def exponential_errors(
     log f has one rounding of y = rate x, which is half an eps, one of the sum, and those of a logarithm
     that is good to 4 units in the last place (NumPy's own in float32). F moves by y exp(-y) for a
     relative change of y, which one rounding makes; tanh is taken to be good to 2 eps, and a sum and a
-    quotient add one: 3 eps in all.
+    quotient add one: 3 eps in all. Limit 3/2, as for ``normal``.
     """
     n = x.shape[0]
     found = widened(outputs, (n,), (n,))
-    bounds = exponential_bounds(exact, x, rate)
-    return distances(("log density", "distribution"), found, exact, bounds, epsilon(outputs))
+    bounds, names = exponential_bounds(exact, x, rate), ("log density", "distribution")
+    return entry_errors(names, found, exact, bounds, epsilon(outputs), limit=1.5, oracle=True)
 
 
 def exponential_bounds(
@@ -155,22 +159,6 @@ def exponential_bounds(
     y = rate * x
     density = y / 2 + 4 * np.abs(np.log(rate)) + np.abs(exact[0]) / 2
     return density, y * np.exp(-y) / 2 + 3 * exact[1]
-
-
-def distances(
-    names: Sequence[str],
-    found: Sequence[np.ndarray],
-    exact: Sequence[np.ndarray],
-    bounds: Sequence[np.ndarray],
-    eps: float,
-) -> Errors:
-    """The largest distance of every output over its bounds, to which the oracle adds its own.
-
-    Bounds are of the first order, and some of many values nearly attain them: limit 3/2.
-    """
-    oracle = 1 + np.finfo(np.float64).eps / eps
-    ratios = map(largest_ratio, np.subtract(found, exact), np.multiply(bounds, oracle))
-    return {name: (ratio / eps, 1.5) for name, ratio in zip(names, ratios, strict=True)}
 
 
 Kernel(

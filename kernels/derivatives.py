@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xpbench import Kernel, Unsupported, epsilon, largest_ratio, widened
+from xpbench import Kernel, Unsupported, epsilon, evenly_spaced, largest_ratio, widened
 from xpbench.bench.kernel import Array, Errors
 
 PROBES = 4
@@ -282,7 +282,7 @@ def jacobian_errors(
     n, p, q = x.size, b.size, w2.shape[0]
     (j,) = widened(outputs, (q, n))
     if exact is None:
-        rows = np.linspace(0, q - 1, SAMPLED_ROWS, dtype=int)
+        rows = evenly_spaced(q, SAMPLED_ROWS)
         j64 = jacobian_reference(x, w1, b, w2[rows])[0]
         signs = np.random.default_rng(n).choice([-1.0, 1.0], (n, PROBES))
         moved = np.tanh((w1 @ x + b)[:, np.newaxis] + 1e-100j * (w1 @ signs))

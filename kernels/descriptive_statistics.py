@@ -5,7 +5,17 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from xpbench import Kernel, Unsupported, epsilon, largest_ratio, widened
+from xpbench import (
+    Kernel,
+    Unsupported,
+    entry_errors,
+    epsilon,
+    evenly_spaced,
+    largest_ratio,
+    mean_bound,
+    squares_lost,
+    widened,
+)
 from xpbench.bench.kernel import Array, Errors
 
 Reference = Callable[[np.ndarray], tuple[np.ndarray, ...]]
@@ -141,29 +151,17 @@ def moments_errors(
     found = widened(outputs, *[(d,)] * 5)
     columns = np.arange(d)
     if exact is None:
-        columns = np.linspace(0, d - 1, min(d, SAMPLED_ROWS), dtype=int)
+        columns = evenly_spaced(d, SAMPLED_ROWS)
         exact = moments_reference(x[:, columns])
     names = ("mean", "variance", "deviation", "skewness", "kurtosis")
-    bounds = moments_bounds(x[:, columns], epsilon(outputs))
-    return {
-        name: (largest_ratio(one[columns] - other, bound) / epsilon(outputs), 1.0)
-        for name, one, other, bound in zip(names, found, exact, bounds, strict=True)
-    }
+    eps, found = epsilon(outputs), tuple(one[columns] for one in found)
+    return entry_errors(names, found, exact, moments_bounds(x[:, columns], eps), eps)
 
 
 def moments_bounds(x: np.ndarray, eps: float) -> tuple[np.ndarray, ...]:
     """What rounding may add up to in every moment of the columns of x, each (d,), in ``eps``.
 
-    A sum of n terms of mean mu and mean square q has partial sums i of mean i mu and of a variance of
-    i q at most: n roundings of 0.3 eps of them in the root mean square leave 0.3 eps times
-    sqrt(n mu^2 / 3 + q / 2) in the mean. Four times that, and one eps of it for single roundings,
-    bounds m and every m_k.
-
-    One by one, squares lose more: rounding to multiples of h takes from them what the midpoint rule
-    takes from their distribution, which starts as a root, as small ones go to 0 more often than up
-    (Navot, J. Math. Phys. 40, 1961). With a density of 1/2 at most where d = 0, that is
-    0.025 eps^1/2 n^3/2 eps of m_2: nothing in float64, and most of all of it in float32 sums of 100,000
-    terms.
+    ``xpbench.mean_bound`` bounds m and every m_k, of which m_2 loses ``xpbench.squares_lost`` more.
 
     An error e of m moves m_2 in the second order only, m_3 by 3 m_2 e and m_4 by 4 m_3 e. Relative
     errors of m_2 count once and a half in the skewness and twice in the kurtosis, and their own
@@ -174,17 +172,9 @@ def moments_bounds(x: np.ndarray, eps: float) -> tuple[np.ndarray, ...]:
     d = x - mean
     m = [np.mean(d**k, axis=0) for k in range(9)]
 
-    def summed(mu: np.ndarray, q: np.ndarray) -> np.ndarray:
-        bound: np.ndarray = 1.2 * np.sqrt(n * mu**2 / 3 + q / 2) + np.abs(mu)
-        return bound
-
-    e, second, third, fourth = (
-        summed(mean, mean**2 + m[2]),
-        summed(m[2], m[4]),
-        summed(m[3], m[6]),
-        summed(m[4], m[8]),
-    )
-    relative = second / m[2] + 0.025 * math.sqrt(eps) * n**1.5
+    e = mean_bound(n, mean, mean**2 + m[2])
+    second, third, fourth = (mean_bound(n, m[k], m[2 * k]) for k in (2, 3, 4))
+    relative = second / m[2] + squares_lost(n, eps)
     variance = m[2] * n / (n - 1)
     skewness, kurtosis = np.abs(m[3]) / m[2] ** 1.5, m[4] / m[2] ** 2
     return (
@@ -248,7 +238,7 @@ def covariance_errors(
     (c,) = widened(outputs, (d, d))
     rows = np.arange(d)
     if exact is None:
-        rows = np.linspace(0, d - 1, min(d, SAMPLED_ROWS), dtype=int)
+        rows = evenly_spaced(d, SAMPLED_ROWS)
         centred = x - x.mean(axis=0)
         c64 = centred[:, rows].T @ centred / (len(x) - 1)
     else:
@@ -276,7 +266,7 @@ def known(
     """Which rows are compared, and with what: all of the oracle's, or 16 worked out here."""
     if exact is not None:
         return np.arange(len(x)), exact
-    rows = np.linspace(0, len(x) - 1, min(len(x), SAMPLED_ROWS), dtype=int)
+    rows = evenly_spaced(len(x), SAMPLED_ROWS)
     return rows, reference(x[rows])
 
 

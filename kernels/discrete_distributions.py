@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from xpbench import Kernel, epsilon, largest_ratio, widened
+from xpbench import Kernel, entry_errors, epsilon, widened
 from xpbench.bench.kernel import Array, Errors
 
 STIRLING = (
@@ -23,6 +23,7 @@ BASE = 4096.0
 FAR = 8.0
 """Standard deviations."""
 CHUNK = 8192
+NAMES = ("log density", "distribution")
 ROUGH = {
     "float32": {"log1p": 2, "lgamma": 4, "steps": 200, "least": 2.0**-126 / 2.0**-23},
     "float64": {"log1p": 120, "lgamma": 8, "steps": 600, "least": 2.0**-1022 / 2.0**-52},
@@ -271,10 +272,13 @@ def summed(
 def bernoulli_errors(
     outputs: Sequence[np.ndarray], exact: Sequence[np.ndarray], k: np.ndarray, p: np.ndarray
 ) -> Errors:
-    """Every value against ``bernoulli_bounds``, one pair an output."""
+    """Every value against ``bernoulli_bounds``, one pair an output.
+
+    Bounds are of the first order, and some of many values nearly attain them: limit 3/2.
+    """
     n = k.shape[0]
-    found = widened(outputs, (n,), (n,))
-    return distances(found, exact, bernoulli_bounds(exact, k, p), epsilon(outputs))
+    found, bounds = widened(outputs, (n,), (n,)), bernoulli_bounds(exact, k, p)
+    return entry_errors(NAMES, found, exact, bounds, epsilon(outputs), limit=1.5, oracle=True)
 
 
 def bernoulli_bounds(
@@ -296,11 +300,10 @@ def binomial_errors(
     n: np.ndarray,
     p: np.ndarray,
 ) -> Errors:
-    """Every value against ``binomial_bounds``, one pair an output."""
+    """Every value against ``binomial_bounds``, one pair an output. Limit 3/2, as for ``bernoulli``."""
     m = k.shape[0]
-    found = widened(outputs, (m,), (m,))
-    eps = epsilon(outputs)
-    return distances(found, exact, binomial_bounds(exact, k, n, p, outputs[0].dtype.name), eps)
+    found, bounds = widened(outputs, (m,), (m,)), binomial_bounds(exact, k, n, p, outputs[0].dtype.name)
+    return entry_errors(NAMES, found, exact, bounds, epsilon(outputs), limit=1.5, oracle=True)
 
 
 def binomial_bounds(
@@ -346,11 +349,10 @@ def binomial_bounds(
 def poisson_errors(
     outputs: Sequence[np.ndarray], exact: Sequence[np.ndarray], k: np.ndarray, rate: np.ndarray
 ) -> Errors:
-    """Every value against ``poisson_bounds``, one pair an output."""
+    """Every value against ``poisson_bounds``, one pair an output. Limit 3/2, as for ``bernoulli``."""
     n = k.shape[0]
-    found = widened(outputs, (n,), (n,))
-    eps = epsilon(outputs)
-    return distances(found, exact, poisson_bounds(exact, k, rate, outputs[0].dtype.name), eps)
+    found, bounds = widened(outputs, (n,), (n,)), poisson_bounds(exact, k, rate, outputs[0].dtype.name)
+    return entry_errors(NAMES, found, exact, bounds, epsilon(outputs), limit=1.5, oracle=True)
 
 
 def poisson_bounds(
@@ -415,22 +417,6 @@ def log_factorial(k: np.ndarray) -> np.ndarray:
 
     logarithm: np.ndarray = scipy.special.gammaln(k + 1)
     return logarithm
-
-
-def distances(
-    found: Sequence[np.ndarray],
-    exact: Sequence[np.ndarray],
-    bounds: Sequence[np.ndarray],
-    eps: float,
-) -> Errors:
-    """The largest distance of every output over its bounds, to which the oracle adds its own.
-
-    Bounds are of the first order, and some of many values nearly attain them: limit 3/2.
-    """
-    oracle = 1 + np.finfo(np.float64).eps / eps
-    ratios = map(largest_ratio, np.subtract(found, exact), np.multiply(bounds, oracle))
-    names = ("log density", "distribution")
-    return {name: (ratio / eps, 1.5) for name, ratio in zip(names, ratios, strict=True)}
 
 
 Kernel(

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from xpbench import Kernel, epsilon, largest_ratio, orthogonality, widened
+from xpbench import Kernel, epsilon, evenly_spaced, largest_ratio, orthogonality, widened
 from xpbench.bench.kernel import Array, Errors
 
 ALL_ROWS = 2048
@@ -80,7 +80,7 @@ def cholesky_errors(
     limit = math.sqrt(n) + 2
     d = np.sqrt(np.diag(a))
     size = math.sqrt(float((1 / d**2) @ np.einsum("ij,ij,j->i", a, a, 1 / d**2)))
-    rows = np.arange(n) if n <= ALL_ROWS else np.linspace(0, n - 1, SAMPLED_ROWS, dtype=int)
+    rows = np.arange(n) if n <= ALL_ROWS else evenly_spaced(n, SAMPLED_ROWS)
     error = (a[rows] - factor[rows] @ factor.T) / (d[rows][:, None] * d)
     if n <= ALL_ROWS:
         distance = float(np.linalg.norm(error))

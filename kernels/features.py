@@ -5,7 +5,15 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 
-from xpbench import Kernel, Unsupported, epsilon, largest_ratio, widened
+from xpbench import (
+    Kernel,
+    Unsupported,
+    epsilon,
+    largest_ratio,
+    mean_bound,
+    squares_lost,
+    widened,
+)
 from xpbench.bench.kernel import Array, Errors
 
 MARGIN = 1.25
@@ -168,10 +176,9 @@ def select_k_best_errors(
 def score_bounds(x: np.ndarray, y: np.ndarray, classes: int, eps: float) -> np.ndarray:
     """What rounding may add up to in F (d,), in units of ``eps``; 0 for a constant feature.
 
-    A sum of n terms of mean mu and mean square q errs by t(n, mu, q) = 1.2 sqrt(n mu^2 / 3 + q / 2)
-    + |mu| in its mean, four times the root mean square of n roundings of its partial sums and one eps.
-    With d = x - x_1, q its mean square and c = x - m, the mean of d errs by e_0, that of c in class k by
-    e_k with the roundings of d and c:
+    A mean of n terms of mean mu and mean square q errs by t(n, mu, q) (``xpbench.mean_bound``). With
+    d = x - x_1, q its mean square and c = x - m, the mean of d errs by e_0, that of c in class k by e_k
+    with the roundings of d and c:
 
         e_0 = t(n, mean of d, q) + 1.2 sqrt(q / n)
         e_k = t(n_k, mean of c, mean of c^2) + 1.2 sqrt(mean of (c^2 + d^2) / n_k)
@@ -182,18 +189,14 @@ def score_bounds(x: np.ndarray, y: np.ndarray, classes: int, eps: float) -> np.n
 
         |dB| <= 2 (sum_k n_k^2 (m_k - m)^2 e_k^2)^1/2 + eps (n e_0^2 + sum_k n_k e_k^2) + 2 B
         |dW| <= n t(n, w, mean of r^4) + 2.4 (sum_i r^2 (r^2 + c^2 + d^2))^1/2 + eps sum_k n_k e_k^2
-                + 0.025 eps^1/2 n^3/2 W
+                + l W
 
-    where the last term is what squares lose because small ones are rounded to 0 more often than up, as
-    derived for ``standardize``: of a density of 1/2 at most, of r over its deviation at 0,
-
-        2/5 (1 - 2^-1/2) |zeta(-1/2)| eps^1/2 n^3/2 eps        (Navot, J. Math. Phys. 40, 1961)
-
-    and F errs by |dB| / B + |dW| / W + 2 of itself, for divisions and the oracle's own.
+    where l is what squares lose (``xpbench.squares_lost``), and F errs by |dB| / B + |dW| / W + 2 of
+    itself, for divisions and the oracle's own.
     """
     n, d = len(x), x - x[0]
     c, q = d - d.mean(axis=0), np.mean(d**2, axis=0)
-    e0 = summed(n, d.mean(axis=0), q) + 1.2 * np.sqrt(q / n)
+    e0 = mean_bound(n, d.mean(axis=0), q) + 1.2 * np.sqrt(q / n)
     r = c.copy()
     between, first, second = (np.zeros(x.shape[1]) for _ in range(3))
     for label in range(classes):
@@ -202,7 +205,7 @@ def score_bounds(x: np.ndarray, y: np.ndarray, classes: int, eps: float) -> np.n
         size = len(ours)
         mean, square = ours.mean(axis=0), np.mean(ours**2, axis=0)
         terms = square + np.mean(d[members] ** 2, axis=0)
-        e = summed(size, mean, square) + 1.2 * np.sqrt(terms / size)
+        e = mean_bound(size, mean, square) + 1.2 * np.sqrt(terms / size)
         r[members] -= mean
         between += size * mean**2
         first += (size * mean * e) ** 2
@@ -211,17 +214,12 @@ def score_bounds(x: np.ndarray, y: np.ndarray, classes: int, eps: float) -> np.n
     within, fourth = squares.sum(axis=0), np.einsum("ij,ij->j", squares, squares)
     roundings = fourth + np.einsum("ij,ij->j", squares, c * c) + np.einsum("ij,ij->j", squares, d * d)
     moved = 2 * np.sqrt(first) + eps * (n * e0**2 + second) + 2 * between
-    shrunk = n * summed(n, within / n, fourth / n) + 2.4 * np.sqrt(roundings) + eps * second
-    shrunk += 0.025 * np.sqrt(eps) * n**1.5 * within
+    shrunk = n * mean_bound(n, within / n, fourth / n) + 2.4 * np.sqrt(roundings) + eps * second
+    shrunk += squares_lost(n, eps) * within
     constant = np.ptp(x, axis=0) == 0
     within = np.where(constant, 1.0, within)
     bounds = (moved + between * (shrunk / within + 2)) / within * ((n - classes) / (classes - 1))
     return np.where(constant, 0.0, bounds)
-
-
-def summed(n: int, mu: np.ndarray, q: np.ndarray) -> np.ndarray:
-    bound: np.ndarray = 1.2 * np.sqrt(n * mu**2 / 3 + q / 2) + np.abs(mu)
-    return bound
 
 
 Kernel(

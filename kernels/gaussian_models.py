@@ -6,7 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from xpbench import Kernel, Unsupported, epsilon, largest_ratio, widened
+from xpbench import (
+    Kernel,
+    Unsupported,
+    entry_errors,
+    epsilon,
+    evenly_spaced,
+    largest_ratio,
+    widened,
+)
 from xpbench.bench.kernel import Array, Errors
 
 SMOOTHING = 1e-9
@@ -137,15 +145,11 @@ def nb_errors(
     means, variances, joint = widened(outputs, (classes, d), (classes, d), (len(t), classes))
     rows = np.arange(len(t))
     if exact is None:
-        rows = np.unique(np.linspace(0, len(t) - 1, SAMPLED, dtype=int))
+        rows = evenly_spaced(len(t), SAMPLED)
         exact = nb_reference(x, y, t[rows], classes)
-    apart = means - exact[0], variances - exact[1], joint[rows] - exact[2]
+    found, names = (means, variances, joint[rows]), ("means", "variances", "joint")
     deviations = nb_deviations(exact, x, y, t[rows])
-    names = ("means", "variances", "joint")
-    return {
-        name: (largest_ratio(distance, deviation) / epsilon(outputs), 6.0)
-        for name, distance, deviation in zip(names, apart, deviations, strict=True)
-    }
+    return entry_errors(names, found, exact, deviations, epsilon(outputs), limit=6.0)
 
 
 def nb_deviations(
@@ -338,7 +342,7 @@ def gmm_deviations(x: np.ndarray, means: np.ndarray, steps: int) -> tuple[np.nda
     Of more than 2048 samples it takes 2048.
     """
     rng = np.random.default_rng(len(x))
-    some = x[np.unique(np.linspace(0, len(x) - 1, PROBED, dtype=int))]
+    some = x[evenly_spaced(len(x), PROBED)]
     plain = disturbed(some, means, steps, len(x), lambda scale: 0.0 * scale)
     squares = [np.zeros_like(output) for output in plain]
     for _ in range(PROBES):

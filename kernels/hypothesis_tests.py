@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xpbench import Kernel, Unsupported, epsilon, largest_ratio, widened
+from xpbench import Kernel, Unsupported, entry_errors, epsilon, largest_ratio, mean_bound, widened
 from xpbench.bench.kernel import Array, Errors
 
 MARGIN = 64 * np.finfo(np.float32).eps
@@ -139,24 +139,15 @@ def t_errors(
     """Every statistic, its degrees of freedom and its p-value against ``t_bounds``."""
     m = len(a)
     found = widened(outputs, (m,), (m,), (m,))
-    return {
-        name: (largest_ratio(one - other, bound) / epsilon(outputs), 1.0)
-        for name, one, other, bound in zip(
-            ("statistic", "degrees of freedom", "p-value"),
-            found,
-            exact,
-            t_bounds(exact, a, b),
-            strict=True,
-        )
-    }
+    names = ("statistic", "degrees of freedom", "p-value")
+    return entry_errors(names, found, exact, t_bounds(exact, a, b), epsilon(outputs))
 
 
 def t_bounds(exact: Sequence[np.ndarray], a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, ...]:
     """What rounding may add up to in every output (m,), in eps.
 
-    A sum of n terms of mean mu and mean square q is off by 0.3 eps sqrt(n mu^2 / 3 + q / 2) in its mean,
-    in the root mean square; four times that and an eps of mu, of the means and of the squares, whose
-    relative errors count half in t and four times in dof.
+    Means and mean squares are off by ``xpbench.mean_bound``; the relative errors of the latter count
+    half in t and four times in dof.
 
     p moves by 2 f(t) for t, where f is Student's density, and by its derivative for dof. The rounding of
     x is as one of (dof + t^2) / t of t, that of 1 - x as one of t. Libraries divide by a beta function
@@ -173,8 +164,8 @@ def t_bounds(exact: Sequence[np.ndarray], a: np.ndarray, b: np.ndarray) -> tuple
     for x in (a, b):
         n, d = x.shape[1], x - x.mean(axis=1, keepdims=True)
         mean, second, fourth = x.mean(axis=1), np.mean(d**2, axis=1), np.mean(d**4, axis=1)
-        means.append(1.2 * np.sqrt(n * mean**2 / 3 + (mean**2 + second) / 2) + np.abs(mean))
-        relative.append(1.2 * np.sqrt(n * second**2 / 3 + fourth / 2) / second + 2)
+        means.append(mean_bound(n, mean, mean**2 + second))
+        relative.append(mean_bound(n, second, fourth) / second + 1)
         variances.append(second / (n - 1))
     worst, v = np.maximum(*relative), sum(variances)
     statistic = (means[0] + means[1]) / np.sqrt(v) + np.abs(t) * (worst / 2 + 2)

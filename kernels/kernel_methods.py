@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xpbench import Kernel, Unsupported, epsilon, largest_ratio, spectral_norm, widened
+from xpbench import Kernel, Unsupported, epsilon, evenly_spaced, largest_ratio, spectral_norm, widened
 from xpbench.bench.kernel import Array, Errors
 
 SAMPLED = 64
@@ -138,7 +138,9 @@ def rbf_errors(
     (k,) = widened(outputs, (len(x), len(y)))
     eps = epsilon(outputs)
     rows, columns = np.arange(len(x)), np.arange(len(y))
-    parts = [(rows, columns)] if exact is not None else [(some(len(x)), columns), (rows, some(len(y)))]
+    parts = [(rows, columns)]
+    if exact is None:
+        parts = [(evenly_spaced(len(x), SAMPLED), columns), (rows, evenly_spaced(len(y), SAMPLED))]
     worst = 0.0
     for i, j in parts:
         a, b, found = x[i], y[j], k[i][:, j] if exact is None else k
@@ -150,10 +152,6 @@ def rbf_errors(
         "entries": (worst / eps, 6.0),
         "above": (float(np.max(k - 1, initial=0)) / eps, 0.0),
     }
-
-
-def some(n: int) -> np.ndarray:
-    return np.unique(np.linspace(0, n - 1, SAMPLED, dtype=int))
 
 
 def deviation(x: np.ndarray, y: np.ndarray, gamma: float, kernel: np.ndarray) -> np.ndarray:

@@ -5,7 +5,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xpbench import Kernel, epsilon, largest_ratio, least_squares_errors, spectral_norm, widened
+from xpbench import (
+    Kernel,
+    epsilon,
+    evenly_spaced,
+    largest_ratio,
+    least_squares_errors,
+    spectral_norm,
+    widened,
+)
 from xpbench.bench.kernel import Array, Errors
 
 PROBES = 8
@@ -203,7 +211,7 @@ def inv_errors(
     n = len(a)
     (x,) = widened(outputs, (n, n))
     eps, limit, size = epsilon(outputs), math.sqrt(n) + 1, spectral_norm(a)
-    columns = np.arange(n) if exact is not None else np.linspace(0, n - 1, SAMPLED_COLUMNS, dtype=int)
+    columns = np.arange(n) if exact is not None else evenly_spaced(n, SAMPLED_COLUMNS)
     residual = a @ x[:, columns]
     residual[columns, np.arange(len(columns))] -= 1
     lengths = np.linalg.norm(x[:, columns], axis=0)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xpbench import Kernel, epsilon, largest_ratio, widened
+from xpbench import Kernel, epsilon, evenly_spaced, largest_ratio, widened
 from xpbench.bench.kernel import Array, Errors
 
 SAMPLED_POINTS = 16
@@ -109,7 +109,7 @@ def errors(
     (losses,) = widened(outputs, (k, k))
     points = list(np.ndindex(k, k))
     if exact is None:
-        rows = np.linspace(0, k - 1, SAMPLED_POINTS, dtype=int)
+        rows = evenly_spaced(k, SAMPLED_POINTS)
         points = [(int(i), int(j)) for i, j in zip(rows, np.roll(rows[::-1], 5), strict=True)]
     worst = 0.0
     for i, j in points:

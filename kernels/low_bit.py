@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xpbench import Kernel, epsilon, largest_ratio, widened
+from xpbench import Kernel, epsilon, evenly_spaced, largest_ratio, widened
 from xpbench.bench.kernel import Array, Errors
 
 LEVELS = 7
@@ -122,7 +122,7 @@ def errors(
     y, s = widened(outputs, (m, k), ())
     eps = epsilon(outputs)
     if exact is None:
-        rows, columns = some(m), some(k)
+        rows, columns = evenly_spaced(m, SAMPLED), evenly_spaced(k, SAMPLED)
         s64 = np.mean(np.abs(w))
         kept = np.where(np.abs(w) > s64 / 2, np.sign(w), 0)
         pairs = [
@@ -137,10 +137,6 @@ def errors(
         "scale": (largest_ratio(s - s64, s64) / eps, 0.6 * math.sqrt(d / k + k) + 1),
         "entries": (worst / eps, 4.0),
     }
-
-
-def some(n: int) -> np.ndarray:
-    return np.unique(np.linspace(0, n - 1, SAMPLED, dtype=int))
 
 
 def sampled(x: np.ndarray, kept: np.ndarray, s: float) -> np.ndarray:

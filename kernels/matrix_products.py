@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xpbench import Kernel, epsilon, largest_ratio, widened
+from xpbench import Kernel, epsilon, evenly_spaced, largest_ratio, widened
 from xpbench.bench.kernel import Array, Errors
 
 ALL_ROWS = 2048
@@ -53,7 +53,7 @@ def errors(
     """
     n = a.shape[0]
     (c,) = widened(outputs, (n, n))
-    rows = np.arange(n) if n <= ALL_ROWS else np.linspace(0, n - 1, SAMPLED_ROWS, dtype=int)
+    rows = np.arange(n) if n <= ALL_ROWS else evenly_spaced(n, SAMPLED_ROWS)
     product = reference(a[rows], b)[0] if exact is None else exact[0][rows]
     bound = np.abs(a[rows]) @ np.abs(b)
     if exact is None:
@@ -123,7 +123,7 @@ def batched_errors(
     batch, n = a.shape[:2]
     (c,) = widened(outputs, a.shape)
     if exact is None:
-        sample = np.unique(np.linspace(0, batch - 1, SAMPLED_MATRICES, dtype=int))
+        sample = evenly_spaced(batch, SAMPLED_MATRICES)
         product = batched_reference(a[sample], b[sample])[0]
         probes = np.random.default_rng(n).choice([-1.0, 1.0], (n, PROBES))
         distances = c @ probes - a @ (b @ probes)

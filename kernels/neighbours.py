@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from xpbench import Disagreement, Kernel, Unsupported, epsilon, largest_ratio, widened
+from xpbench import Disagreement, Kernel, Unsupported, epsilon, evenly_spaced, largest_ratio, widened
 from xpbench.bench.kernel import Array, Errors
 
 MARGIN = 3e-5
@@ -279,7 +279,7 @@ def knn_errors(
         raise Disagreement(f"a neighbour is none of the {len(x)} samples")
     rows, eps = np.arange(len(t)), epsilon(outputs)
     if exact is None:
-        rows = np.unique(np.linspace(0, len(t) - 1, SAMPLED, dtype=int))
+        rows = evenly_spaced(len(t), SAMPLED)
         nearest = nearest_of(t[rows], x, k)[1]
     else:
         nearest = exact[2]

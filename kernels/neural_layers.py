@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xpbench import Kernel, epsilon, largest_ratio, widened
+from xpbench import Kernel, epsilon, evenly_spaced, largest_ratio, widened
 from xpbench.bench.kernel import Array, Errors
 
 EPSILON = 1e-5
@@ -349,7 +349,7 @@ def conv2d_errors(
     eps, limit = epsilon(outputs), k * math.sqrt(c)
     sample = np.arange(n)
     if exact is None:
-        sample = np.unique(np.linspace(0, n - 1, SAMPLED_IMAGES, dtype=int))
+        sample = evenly_spaced(n, SAMPLED_IMAGES)
         signs = np.random.default_rng(n).choice([-1.0, 1.0], (PROBES, o)) / math.sqrt(PROBES)
         (probed,) = conv2d_reference(x, np.einsum("po,ocab->pcab", signs, w))
         distances = [

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xpbench import Kernel, epsilon, largest_ratio, widened
+from xpbench import Kernel, entry_errors, epsilon, evenly_spaced, largest_ratio, widened
 from xpbench.bench.kernel import Array, Errors
 
 SAMPLED_ROWS = 16
@@ -64,7 +64,7 @@ def loss_errors(
     (losses,) = widened(outputs, (p,))
     rows = np.arange(p)
     if exact is None:
-        rows = np.linspace(0, p - 1, min(p, SAMPLED_ROWS), dtype=int)
+        rows = evenly_spaced(p, SAMPLED_ROWS)
     loss64 = loss_reference(x, y, w[rows])[0] if exact is None else exact[0]
     bounds = loss_bounds(x, y, w[rows])
     # What is below the smallest normal number may be lost.
@@ -197,14 +197,11 @@ def chord_errors(
     gaps = widened(outputs, (m,), (m,))
     rows = np.arange(m)
     if exact is None:
-        rows = np.linspace(0, m - 1, min(m, SAMPLED_ROWS), dtype=int)
+        rows = evenly_spaced(m, SAMPLED_ROWS)
     gaps64 = chord_reference(x, y, a[rows], b[rows]) if exact is None else exact
     bounds = chord_bounds(x, y, a[rows], b[rows])
-    eps = epsilon(outputs)
-    return {
-        name: (largest_ratio(gap[rows] - gap64, bound) / eps, 1.0)
-        for name, gap, gap64, bound in zip(("logistic", "squared"), gaps, gaps64, bounds, strict=True)
-    }
+    found = [gap[rows] for gap in gaps]
+    return entry_errors(("logistic", "squared"), found, gaps64, bounds, epsilon(outputs))
 
 
 def chord_bounds(

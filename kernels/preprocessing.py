@@ -4,7 +4,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xpbench import Kernel, Unsupported, epsilon, largest_ratio, widened
+from xpbench import (
+    Kernel,
+    Unsupported,
+    entry_errors,
+    epsilon,
+    largest_ratio,
+    mean_bound,
+    squares_lost,
+    widened,
+)
 from xpbench.bench.kernel import Array, Errors
 
 MISSING = 0.05
@@ -178,22 +187,11 @@ def impute_errors(outputs: Sequence[np.ndarray], exact: Sequence[np.ndarray], x:
 def impute_bounds(missing: np.ndarray, y: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """What rounding may add up to in the means (d,) of what is not missing in y (n, d), in eps.
 
-    As ``summed`` says; what is missing is added as 0, which rounds nothing.
+    As ``xpbench.mean_bound`` says; what is missing is added as 0, which rounds nothing.
     """
     absent = np.count_nonzero(missing, axis=0)
     n = np.maximum(len(y) - absent, 1)
-    return summed(n, mean, (np.einsum("ij,ij->j", y, y) - absent * mean**2) / n)
-
-
-def summed(n: np.ndarray | int, mu: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """What rounding may add up to in the mean of n terms of mean mu and mean square q, in eps.
-
-    Partial sums i have mean i mu and a variance of i q at most: n roundings of 0.3 eps of them in the
-    root mean square leave 0.3 eps times sqrt(n mu^2 / 3 + q / 2) in the mean. Four times that, and one
-    eps of mu for single roundings.
-    """
-    bound: np.ndarray = 1.2 * np.sqrt(n * mu**2 / 3 + q / 2) + np.abs(mu)
-    return bound
+    return mean_bound(n, mean, (np.einsum("ij,ij->j", y, y) - absent * mean**2) / n)
 
 
 def standardize_errors(
@@ -204,8 +202,7 @@ def standardize_errors(
     eps = epsilon(outputs)
     z, mean, scale = exact
     bounds = standardize_bounds(z, mean, scale, x[0], eps)
-    pairs = zip(("entries", "means", "scales"), found, exact, bounds, strict=True)
-    return {name: (largest_ratio(one - other, bound) / eps, 1.0) for name, one, other, bound in pairs}
+    return entry_errors(("entries", "means", "scales"), found, exact, bounds, eps)
 
 
 def standardize_bounds(
@@ -214,16 +211,11 @@ def standardize_bounds(
     """What rounding may add up to in z (n, d), m (d,) and s (d,), in units of ``eps``.
 
     The rows d_i = x_i - x_1 are rounded, and so are c_i = x_i - m. The mean of d errs by e, which is
-    ``summed`` with 1.2 sqrt(q / n) more for the roundings of n terms of mean square q; m by an eps of
-    its own more, the oracle's among it. e moves s in the second order only.
+    ``mean_bound`` with 1.2 sqrt(q / n) more for the roundings of n terms of mean square q; m by an eps
+    of its own more, the oracle's among it. e moves s in the second order only.
 
-    The mean of c^2 errs by ``summed`` and by twice the roundings of c and d, 2.4 times the root of the
-    mean of c^2 (c^2 + d^2) over n, with d^2 <= 2 c^2 + 2 c_1^2. Besides, rounding to multiples of h
-    takes from squares what the midpoint rule takes from their distribution, which starts as a root:
-    2 f (1 - 2^-1/2) |zeta(-1/2)| h^3/2 / s of each, as small ones go to 0 more often than up, where f is
-    the density of c / s at 0 (Navot, J. Math. Phys. 40, 1961). With f <= 1/2, and h <= eps i s^2 at
-    partial sum i, that is 0.025 eps^1/2 n^3/2 eps of s^2: nothing in float64, and most of all of it in
-    float32 sums of 100,000 terms one by one, as NumPy's are.
+    The mean of c^2 errs by ``mean_bound``, by twice the roundings of c and d, 2.4 times the root of the
+    mean of c^2 (c^2 + d^2) over n, with d^2 <= 2 c^2 + 2 c_1^2, and by ``squares_lost``.
 
     Of the sum r of these s errs by half, relative to s^2, and by an eps; and
 
@@ -236,9 +228,9 @@ def standardize_bounds(
     squares = z**2
     square, fourth = np.mean(squares, axis=0) * scale**2, np.mean(squares**2, axis=0) * scale**4
     q = square + start**2
-    e = summed(n, start, q) + 1.2 * np.sqrt(q / n)
-    r = summed(n, square, fourth) + 2.4 * np.sqrt((3 * fourth + 2 * start**2 * square) / n)
-    r += 0.025 * np.sqrt(eps) * n**1.5 * square
+    e = mean_bound(n, start, q) + 1.2 * np.sqrt(q / n)
+    r = mean_bound(n, square, fourth) + 2.4 * np.sqrt((3 * fourth + 2 * start**2 * square) / n)
+    r += squares_lost(n, eps) * square
     relative = np.where(spread, r / (2 * scale**2), 0)
     entries = (e + np.abs(start) / 2) / scale * spread + (relative + 2.5) * np.abs(z)
     return entries, e + np.abs(mean), scale * spread * (relative + 1)

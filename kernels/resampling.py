@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xpbench import Kernel, Unsupported, epsilon, largest_ratio, widened
+from xpbench import Kernel, Unsupported, entry_errors, epsilon, widened
 from xpbench.bench.kernel import Array, Errors
 
 LEVELS = (0.025, 0.975)
@@ -51,10 +51,7 @@ def errors(
     """Both ends and the standard error against ``bounds``."""
     found = widened(outputs, (), (), ())
     names = ("lower end", "upper end", "standard error")
-    return {
-        name: (largest_ratio(one - other, bound) / epsilon(outputs), 1.0)
-        for name, one, other, bound in zip(names, found, exact, bounds(exact, x, draws), strict=True)
-    }
+    return entry_errors(names, found, exact, bounds(exact, x, draws), epsilon(outputs))
 
 
 def bounds(exact: Sequence[np.ndarray], x: np.ndarray, draws: np.ndarray) -> tuple[float, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xpbench import Kernel, Unsupported, epsilon, largest_ratio, widened
+from xpbench import Kernel, Unsupported, epsilon, evenly_spaced, largest_ratio, widened
 from xpbench.bench.kernel import Array, Errors
 
 PROBES = 4
@@ -84,7 +84,7 @@ def hessian_errors(
     z = x @ w
     weighted = np.abs(x) * (curvatures(x, w) / n)[:, np.newaxis]
     if exact is None:
-        rows = np.linspace(0, d - 1, SAMPLED_ROWS, dtype=int)
+        rows = evenly_spaced(d, SAMPLED_ROWS)
         h64 = x[:, rows].T @ (x * (curvatures(x, w) / n)[:, np.newaxis])
         signs = np.random.default_rng(n).choice([-1.0, 1.0], (d, PROBES))
         p = 1 / (1 + np.exp(-(z[:, np.newaxis] + 1e-100j * (x @ signs))))

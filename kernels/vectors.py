@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xpbench import Kernel, epsilon, largest_ratio, widened
+from xpbench import Kernel, epsilon, evenly_spaced, largest_ratio, widened
 from xpbench.bench.kernel import Array, Errors
 
 TOPICS = 8
@@ -207,7 +207,7 @@ def cosine_errors(
     n, d = x.shape
     (c,) = widened(outputs, (n, n))
     eps = epsilon(outputs)
-    rows = np.arange(n) if n <= ALL_ROWS else np.linspace(0, n - 1, SAMPLED_ROWS, dtype=int)
+    rows = np.arange(n) if n <= ALL_ROWS else evenly_spaced(n, SAMPLED_ROWS)
     right = cosines(x[rows], x) if exact is None else exact[0][rows]
     if exact is None:
         probes = np.random.default_rng(n).choice([-1.0, 1.0], (n, PROBES))
