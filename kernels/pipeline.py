@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xpbench import Kernel, Unsupported, epsilon, largest_ratio, widened
+from xpbench import Kernel, Unsupported, epsilon, largest_ratio, real_data, widened
 from xpbench.bench.kernel import Array, Errors
 
 MISSING = 0.05
@@ -127,7 +127,7 @@ def inputs(
         raise Unsupported(f"of d={d} columns no more can be multiplied: crossed={crossed}")
     columns = np.arange(crossed)
     if breast_cancer or digits:
-        x, y = _real("breast_cancer" if breast_cancer else "digits", n, d, classes)
+        x, y = real_data("digits" if digits else "breast_cancer", n=n, d=d, classes=classes)
         if digits:
             columns = np.sort(np.argsort(-x.std(axis=0), kind="stable")[:crossed])
     else:
@@ -150,19 +150,6 @@ def inputs(
         columns[j],
         np.asarray(train / 100),
     )
-
-
-def _real(name: str, n: int, d: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    try:
-        from sklearn import datasets
-    except ImportError:
-        raise Unsupported(f"the {name} data come with scikit-learn: pip install scikit-learn") from None
-    x, y = getattr(datasets, f"load_{name}")(return_X_y=True)
-    shape = (*x.shape, int(y.max()) + 1)
-    if shape != (n, d, classes):
-        seen = "n={},d={},classes={}".format(*shape)
-        raise Unsupported(f"the {name} data are {seen}, not n={n},d={d},classes={classes}")
-    return x, y
 
 
 def stages(

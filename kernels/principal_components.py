@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xpbench import Kernel, Unsupported, epsilon, largest_ratio, orthogonality, widened
+from xpbench import Kernel, Unsupported, epsilon, largest_ratio, orthogonality, real_data, widened
 from xpbench.bench.kernel import Array, Errors
 
 
@@ -36,22 +36,11 @@ def inputs(rng: np.random.Generator, n: int, d: int, k: int, digits: int = 0) ->
     if k > min(n - 1, d):
         raise Unsupported(f"{n} samples in {d} dimensions have {min(n - 1, d)} components, and k={k}")
     if digits:
-        return (_digits(n, d),)
+        return (real_data("digits", n=n, d=d)[0],)
     edge = 1 + math.sqrt(d / n)
     directions = np.linalg.qr(rng.standard_normal((d, k))).Q
     signal = rng.standard_normal((n, k)) * np.linspace(6, 3, k) * edge
     return (signal @ directions.T + rng.standard_normal((n, d)) + 100 * rng.standard_normal(d),)
-
-
-def _digits(n: int, d: int) -> np.ndarray:
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError:
-        raise Unsupported("the digits come with scikit-learn: pip install scikit-learn") from None
-    data: np.ndarray = load_digits().data
-    if data.shape != (n, d):
-        raise Unsupported(f"the digits are n={data.shape[0]},d={data.shape[1]}, not n={n},d={d}")
-    return data
 
 
 def reference(x: np.ndarray, k: int) -> tuple[np.ndarray, ...]:

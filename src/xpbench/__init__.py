@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from xpbench.bench.api import load, run, table
     from xpbench.bench.backend import Backend, Setting
+    from xpbench.bench.datasets import real_data
     from xpbench.bench.exceptions import Unsupported, XpbenchError
     from xpbench.bench.inventory import list_backends, list_kernels
     from xpbench.bench.kernel import Kernel
@@ -48,6 +49,7 @@ _HOME = {
     "load": "api",
     "mean_bound": "measures",
     "orthogonality": "measures",
+    "real_data": "datasets",
     "run": "api",
     "spectral_norm": "measures",
     "squares_lost": "measures",
@@ -73,6 +75,7 @@ __all__ = [
     "load",
     "mean_bound",
     "orthogonality",
+    "real_data",
     "run",
     "spectral_norm",
     "squares_lost",
