@@ -5,12 +5,17 @@ is the surprise at a statistic of known law, as that many standard errors of a n
 limit is exceeded by one honest sample in a thousand million.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from xpbench import Kernel, Unsupported, widened
 from xpbench.bench.kernel import Array, Errors
+
+Law = Any
+"""A frozen distribution of scipy.stats."""
+Laws = Callable[..., tuple[Law, Law]]
 
 FALSE_ALARMS = 1e-9
 """Of every pair of a measure, on both sides together."""
@@ -112,93 +117,66 @@ def exponential_inputs(rng: np.random.Generator, n: int) -> tuple[np.ndarray, ..
     return keyed(rng, n, 1.5)
 
 
-def laws(name: str, n: int, *parameters: float) -> tuple[Array, Array]:
-    """SciPy's law of a draw, and that of the sum of ``n`` of them."""
+def bernoulli_laws(n: int, p: float) -> tuple[Law, Law]:
+    """SciPy's law of a draw, and that of the sum of ``n`` of them; as all ``laws`` below."""
     import scipy.stats
 
-    if name == "bernoulli":
-        return scipy.stats.bernoulli(*parameters), scipy.stats.binom(n, *parameters)
-    if name == "binomial":
-        trials, p = parameters
-        return scipy.stats.binom(trials, p), scipy.stats.binom(n * trials, p)
-    if name == "poisson":
-        return scipy.stats.poisson(*parameters), scipy.stats.poisson(n * parameters[0])
-    if name == "normal":
-        mu, sigma = parameters
-        return scipy.stats.norm(mu, sigma), scipy.stats.norm(n * mu, np.sqrt(n) * sigma)
-    scale = 1 / parameters[0]
-    return scipy.stats.expon(scale=scale), scipy.stats.gamma(n, scale=scale)
+    return scipy.stats.bernoulli(p), scipy.stats.binom(n, p)
 
 
-def drawn(name: str, key: np.ndarray, n: int, *parameters: float) -> tuple[np.ndarray, ...]:
+def binomial_laws(n: int, p: float, trials: int) -> tuple[Law, Law]:
+    import scipy.stats
+
+    return scipy.stats.binom(trials, p), scipy.stats.binom(n * trials, p)
+
+
+def poisson_laws(n: int, rate: float) -> tuple[Law, Law]:
+    import scipy.stats
+
+    return scipy.stats.poisson(rate), scipy.stats.poisson(n * rate)
+
+
+def normal_laws(n: int, mu: float, sigma: float) -> tuple[Law, Law]:
+    import scipy.stats
+
+    return scipy.stats.norm(mu, sigma), scipy.stats.norm(n * mu, np.sqrt(n) * sigma)
+
+
+def exponential_laws(n: int, rate: float) -> tuple[Law, Law]:
+    import scipy.stats
+
+    return scipy.stats.expon(scale=1 / rate), scipy.stats.gamma(n, scale=1 / rate)
+
+
+def drawn(laws: Laws, dtype: type) -> Callable[..., tuple[np.ndarray, ...]]:
     """A sample by SciPy, which is as good as another: the measures look at its shape alone."""
-    found = laws(name, n, *parameters)[0].rvs(n, random_state=np.random.default_rng(key))
-    return (found.astype(bool) if name == "bernoulli" else found,)
+
+    def reference(
+        key: np.ndarray, *parameters: np.ndarray, n: int, **static: int
+    ) -> tuple[np.ndarray, ...]:
+        law, _ = laws(n, *map(float, parameters), **static)
+        return (law.rvs(n, random_state=np.random.default_rng(key)).astype(dtype),)
+
+    return reference
 
 
-def bernoulli_reference(key: np.ndarray, p: np.ndarray, n: int) -> tuple[np.ndarray, ...]:
-    """See ``drawn``."""
-    return drawn("bernoulli", key, n, float(p))
-
-
-def binomial_reference(key: np.ndarray, p: np.ndarray, n: int, trials: int) -> tuple[np.ndarray, ...]:
-    """See ``drawn``."""
-    return drawn("binomial", key, n, trials, float(p))
-
-
-def poisson_reference(key: np.ndarray, rate: np.ndarray, n: int) -> tuple[np.ndarray, ...]:
-    """See ``drawn``."""
-    return drawn("poisson", key, n, float(rate))
-
-
-def normal_reference(
-    key: np.ndarray, mu: np.ndarray, sigma: np.ndarray, n: int
-) -> tuple[np.ndarray, ...]:
-    """See ``drawn``."""
-    return drawn("normal", key, n, float(mu), float(sigma))
-
-
-def exponential_reference(key: np.ndarray, rate: np.ndarray, n: int) -> tuple[np.ndarray, ...]:
-    """See ``drawn``."""
-    return drawn("exponential", key, n, float(rate))
-
-
-def bernoulli_errors(
-    outputs: Sequence[np.ndarray], exact: Array, key: Array, p: Array, n: int
-) -> Errors:
+def judged(laws: Laws) -> Callable[..., Errors]:
     """See ``surprises``."""
-    return surprises(outputs, n, *laws("bernoulli", n, float(p)))
+
+    def errors(
+        outputs: Sequence[np.ndarray],
+        exact: Sequence[np.ndarray],
+        key: np.ndarray,
+        *parameters: np.ndarray,
+        n: int,
+        **static: int,
+    ) -> Errors:
+        return surprises(outputs, n, *laws(n, *map(float, parameters), **static))
+
+    return errors
 
 
-def binomial_errors(
-    outputs: Sequence[np.ndarray], exact: Array, key: Array, p: Array, n: int, trials: int
-) -> Errors:
-    """See ``surprises``."""
-    return surprises(outputs, n, *laws("binomial", n, trials, float(p)))
-
-
-def poisson_errors(
-    outputs: Sequence[np.ndarray], exact: Array, key: Array, rate: Array, n: int
-) -> Errors:
-    """See ``surprises``."""
-    return surprises(outputs, n, *laws("poisson", n, float(rate)))
-
-
-def normal_errors(
-    outputs: Sequence[np.ndarray], exact: Array, key: Array, mu: Array, sigma: Array, n: int
-) -> Errors:
-    """See ``surprises``."""
-    return surprises(outputs, n, *laws("normal", n, float(mu), float(sigma)))
-
-
-def exponential_errors(
-    outputs: Sequence[np.ndarray], exact: Array, key: Array, rate: Array, n: int
-) -> Errors:
-    """See ``surprises``."""
-    return surprises(outputs, n, *laws("exponential", n, float(rate)))
-
-
-def surprises(outputs: Sequence[np.ndarray], n: int, law: Array, total: Array) -> Errors:
+def surprises(outputs: Sequence[np.ndarray], n: int, law: Law, total: Law) -> Errors:
     """How surprising a sample is in some ways, in standard errors of a normal statistic.
 
     ``fit`` is that of Kolmogorov's distance, of the first 2^22 draws, by its exact law (Simard &
@@ -244,14 +222,14 @@ def two_sided(below: float, above: float) -> float:
     return float(min(1.0, 2 * min(below, above)))
 
 
-def kolmogorov(values: np.ndarray, law: Array) -> float:
+def kolmogorov(values: np.ndarray, law: Law) -> float:
     """The chance of a distribution function as far from the law's."""
     import scipy.stats
 
     return float(scipy.stats.kstest(values, law.cdf).pvalue)
 
 
-def chi_square(sample: np.ndarray, law: Array) -> float:
+def chi_square(sample: np.ndarray, law: Law) -> float:
     """Of cells of equal values, those in the tails together, so that each expects enough draws."""
     import scipy.stats
 
@@ -270,7 +248,7 @@ def chi_square(sample: np.ndarray, law: Array) -> float:
     return float(scipy.stats.chi2.sf(statistic, np.count_nonzero(keep) + (rest > 0) - 1))
 
 
-def squares(values: np.ndarray, law: Array) -> float:
+def squares(values: np.ndarray, law: Law) -> float:
     """The chance of a sum of squares of normal variables as far out: ``surprises``."""
     import scipy.stats
 
@@ -279,7 +257,7 @@ def squares(values: np.ndarray, law: Array) -> float:
     return two_sided(known.cdf(z @ z), known.sf(z @ z))
 
 
-def same_side(values: np.ndarray, law: Array, lag: int) -> float:
+def same_side(values: np.ndarray, law: Law, lag: int) -> float:
     """The chance of draws as often on the same side of the median as those ``lag`` on: ``surprises``."""
     from scipy.special import ndtr
 
@@ -293,8 +271,8 @@ def same_side(values: np.ndarray, law: Array, lag: int) -> float:
 Kernel(
     compute=sample_bernoulli,
     inputs=bernoulli_inputs,
-    reference=bernoulli_reference,
-    errors=bernoulli_errors,
+    reference=drawn(bernoulli_laws, bool),
+    errors=judged(bernoulli_laws),
     error_unit="standard errors",
     traffic=lambda itemsize, n: 16 + itemsize + n,
     sizes={
@@ -310,8 +288,8 @@ Kernel(
 Kernel(
     compute=sample_binomial,
     inputs=binomial_inputs,
-    reference=binomial_reference,
-    errors=binomial_errors,
+    reference=drawn(binomial_laws, int),
+    errors=judged(binomial_laws),
     error_unit="standard errors",
     traffic=lambda itemsize, n, trials: 16 + itemsize + 8 * n,
     sizes={
@@ -327,8 +305,8 @@ Kernel(
 Kernel(
     compute=sample_poisson,
     inputs=poisson_inputs,
-    reference=poisson_reference,
-    errors=poisson_errors,
+    reference=drawn(poisson_laws, int),
+    errors=judged(poisson_laws),
     error_unit="standard errors",
     traffic=lambda itemsize, n: 16 + itemsize + 8 * n,
     sizes={
@@ -344,8 +322,8 @@ Kernel(
 Kernel(
     compute=sample_normal,
     inputs=normal_inputs,
-    reference=normal_reference,
-    errors=normal_errors,
+    reference=drawn(normal_laws, float),
+    errors=judged(normal_laws),
     error_unit="standard errors",
     traffic=lambda itemsize, n: 16 + itemsize * (n + 2),
     sizes={
@@ -361,8 +339,8 @@ Kernel(
 Kernel(
     compute=sample_exponential,
     inputs=exponential_inputs,
-    reference=exponential_reference,
-    errors=exponential_errors,
+    reference=drawn(exponential_laws, float),
+    errors=judged(exponential_laws),
     error_unit="standard errors",
     traffic=lambda itemsize, n: 16 + itemsize * (n + 1),
     sizes={

@@ -5,14 +5,22 @@ import pytest
 import scipy.stats
 from scipy.special import ndtr, ndtri
 
-from xpbench.kernels.sampling import FALSE_ALARMS, laws, surprises
+from xpbench.kernels.sampling import (
+    FALSE_ALARMS,
+    bernoulli_laws,
+    binomial_laws,
+    exponential_laws,
+    normal_laws,
+    poisson_laws,
+    surprises,
+)
 
 CASES = {
-    "bernoulli": (0.3,),
-    "binomial": (100, 0.3),
-    "poisson": (12.5,),
-    "normal": (1.5, 2.5),
-    "exponential": (1.5,),
+    "bernoulli": (bernoulli_laws, (0.3,)),
+    "binomial": (binomial_laws, (0.3, 100)),
+    "poisson": (poisson_laws, (12.5,)),
+    "normal": (normal_laws, (1.5, 2.5)),
+    "exponential": (exponential_laws, (1.5,)),
 }
 
 
@@ -20,7 +28,8 @@ CASES = {
 def test_surprises_of_honest_samples_are_those_of_a_normal_variable(name):
     """Of 300 samples; discrete statistics may be less surprising, and not more."""
     n, seen = 1000, {}
-    law, total = laws(name, n, *CASES[name])
+    laws, parameters = CASES[name]
+    law, total = laws(n, *parameters)
     rng = np.random.default_rng(5)
     for _ in range(300):
         sample = law.rvs(n, random_state=rng)
@@ -54,5 +63,5 @@ def test_a_normal_sample_from_twelve_uniforms_is_seen():
     rng = np.random.default_rng(0)
     n = 4_000_000
     sample = sum(rng.random(n) for _ in range(12)) - 6
-    seen = surprises([sample], n, *laws("normal", n, 0.0, 1.0))
+    seen = surprises([sample], n, *normal_laws(n, 0.0, 1.0))
     assert any(value > limit for value, limit in seen.values())
