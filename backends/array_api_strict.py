@@ -8,7 +8,7 @@ import numpy as np
 from xpbench.bench import threads
 from xpbench.bench.backend import Backend, Setting
 from xpbench.bench.draws import HostDraws
-from xpbench.bench.special import Special
+from xpbench.bench.special import Special, host_functions
 from xpbench.bench.vocabulary import Array, Vocabulary
 
 
@@ -35,7 +35,6 @@ class ArrayApiStrict(Backend):
 
     def load(self, setting: Setting) -> None:
         import array_api_strict
-        import scipy.special
 
         def on_host(function: Callable[..., Any]) -> Callable[..., Array]:
             def call(*arrays: Array) -> Array:
@@ -46,20 +45,8 @@ class ArrayApiStrict(Backend):
 
         self.require_device(setting.device)
         self.setting = setting
-        special = Special(
-            self.library,
-            betainc=on_host(
-                lambda a, b, x: scipy.special.betainc(a, b, x, dtype=np.float64).astype(x.dtype)
-            ),
-            digamma=on_host(scipy.special.digamma),
-            erf=on_host(scipy.special.erf),
-            gammainc=on_host(scipy.special.gammainc),
-            gammaincc=on_host(scipy.special.gammaincc),
-            lgamma=on_host(scipy.special.gammaln),
-            log_ndtr=on_host(scipy.special.log_ndtr),
-            ndtr=on_host(scipy.special.ndtr),
-            xlogy=on_host(scipy.special.xlogy),
-        )
+        functions = {name: on_host(function) for name, function in host_functions().items()}
+        special = Special(self.library, **functions)
         random = StrictDraws(self.library, array_api_strict)
         self.xp = Vocabulary(array_api_strict, special=special, random=random)
 

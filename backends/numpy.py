@@ -9,7 +9,7 @@ import numpy as np
 from xpbench.bench import threads
 from xpbench.bench.backend import Backend, Setting
 from xpbench.bench.draws import HostDraws
-from xpbench.bench.special import Special
+from xpbench.bench.special import Special, host_functions
 from xpbench.bench.vocabulary import Array, Vocabulary, interpolate, position
 
 LAPACK = (
@@ -114,23 +114,10 @@ class Numpy(Backend):
     def load(self, setting: Setting) -> None:
         import array_api_compat.numpy as namespace
         import scipy.linalg
-        import scipy.special
 
         self.require_device(setting.device)
         self.setting = setting
-        special = Special(
-            self.library,
-            # SciPy's own float32 is off by percents where a = b, and infinite or NaN in its tails.
-            betainc=lambda a, b, x: scipy.special.betainc(a, b, x, dtype=np.float64).astype(x.dtype),
-            digamma=scipy.special.digamma,
-            erf=scipy.special.erf,
-            gammainc=scipy.special.gammainc,
-            gammaincc=scipy.special.gammaincc,
-            lgamma=scipy.special.gammaln,
-            log_ndtr=scipy.special.log_ndtr,
-            ndtr=scipy.special.ndtr,
-            xlogy=scipy.special.xlogy,
-        )
+        special = Special(self.library, **host_functions())
         random = HostDraws(self.library)
         self.xp = NumpyVocabulary(namespace, scipy, special=special, random=random)
 

@@ -1,10 +1,12 @@
 """Which special functions a kernel may call, and what each of them is."""
 
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from xpbench.bench.exceptions import Unsupported
 
 Array = Any
+Function = Callable[..., Any]
 
 FUNCTIONS = (
     "betainc",
@@ -69,3 +71,18 @@ class Special:
 
     def _lacks(self, name: str) -> NoReturn:
         raise Unsupported(f"{self._library} has no function {name}")
+
+
+def host_functions() -> dict[str, Function]:
+    """SciPy's functions, of NumPy arrays, under the names of ``FUNCTIONS``."""
+    import numpy as np
+    import scipy.special
+
+    def betainc(a: Array, b: Array, x: Array) -> Array:
+        # SciPy's own float32 is off by percents where a = b, and infinite or NaN in its tails.
+        return scipy.special.betainc(a, b, x, dtype=np.float64).astype(x.dtype)
+
+    functions: dict[str, Function] = {
+        name: getattr(scipy.special, name) for name in FUNCTIONS if name not in ("betainc", "lgamma")
+    }
+    return {**functions, "betainc": betainc, "lgamma": scipy.special.gammaln}

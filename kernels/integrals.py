@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xpbench import Kernel, Unsupported, epsilon, largest_ratio, widened
+from xpbench import Kernel, Unsupported, entry_errors, epsilon, largest_ratio, widened
 from xpbench.bench.kernel import Array, Errors
 
 WAVES = 8
@@ -404,9 +404,8 @@ def monte_carlo_errors(
 ) -> Errors:
     """The means and their standard errors, each against its entry of ``monte_carlo_bounds``."""
     found = widened(outputs, c.shape, c.shape)
-    ratios = map(largest_ratio, np.subtract(found, exact), monte_carlo_bounds(exact, x, a, c))
-    pairs = zip(("mean", "standard error"), ratios, strict=True)
-    return {name: (ratio / epsilon(outputs), 1.0) for name, ratio in pairs}
+    bounds = monte_carlo_bounds(exact, x, a, c)
+    return entry_errors(("mean", "standard error"), found, exact, bounds, epsilon(outputs))
 
 
 Kernel(
