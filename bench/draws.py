@@ -16,10 +16,11 @@ DISTRIBUTIONS = ("bernoulli", "binomial", "exponential", "normal", "poisson", "u
 class Draws:
     """Independent draws from a distribution, as an array of ``shape``.
 
-    ``key`` is an array of two words in ``[0, 2**32)``, uint32 or int64, which the kernel received
-    as an input: it may be traced. A draw depends on the key and the arguments alone, so the same
-    key gives the same numbers; draws that must be independent need keys of their own. The streams
-    of two libraries, or of two devices of one library, differ.
+    ``key`` is an array of two words of 32 bits, best uint32, which the kernel received as an input:
+    it may be traced. (int64 would do, but JAX has none unless floats are float64.) A draw depends on
+    the key and the arguments alone, so the same key gives the same numbers; draws that must be
+    independent need keys of their own. The streams of two libraries, or of two devices of one library,
+    differ.
 
     ``dtype`` is a floating dtype of the namespace. Counts come in the default integer dtype.
     Here every draw raises :class:`xpbench.Unsupported`; backends override what their library has.

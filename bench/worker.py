@@ -65,6 +65,7 @@ class Worker:
         start = time.perf_counter()
         arrays = [backend.put(array) for array in made.inputs]
         record = replace(record, transfer_s=time.perf_counter() - start)
+        self._check_held(record, arrays, made)
 
         compiled_before = backend.compile_seconds()
         function = backend.compile(functools.partial(kernel.compute, backend.xp, **static))
@@ -86,6 +87,7 @@ class Worker:
             traffic_bytes=float(sum(array.nbytes for array in (*made.inputs, *fetched))),
         )
         if task.seconds == 0:
+            self._check_unchanged(record, arrays, made)
             self._keep(case, fetched)
             return record
 
@@ -123,6 +125,16 @@ class Worker:
         if not found.agrees:
             raise Finished(replace(record, status="wrong", reason=found.reason, samples=()))
         return record
+
+    def _check_held(self, record: Measurement, arrays: Sequence[Any], made: data.Data) -> None:
+        """JAX cuts int64 down to int32 in silence, unless its x64 switch is on."""
+        for index, (array, host) in enumerate(zip(arrays, made.inputs, strict=True)):
+            if host.dtype.kind not in "iu":
+                continue
+            held = np.asarray(self.backend.fetch(array))
+            if held.dtype != host.dtype and not np.array_equal(held, host):
+                reason = f"input {index} is {host.dtype}, held here as {held.dtype}, which is too narrow"
+                raise Finished(replace(record, status="unsupported", reason=reason, samples=()))
 
     def _check_unchanged(self, record: Measurement, arrays: Sequence[Any], made: data.Data) -> None:
         """A kernel that writes to its inputs computes something else in every call."""

@@ -33,7 +33,7 @@ def sample_bernoulli(xp: Array, key: Array, p: Array, *, n: int) -> Array:
 
         P(X = true) = p
 
-    key (2,) of words below 2^32, which seeds the generator, p () -> X (n,) of booleans.
+    key (2,) of words of 32 bits, which seeds the generator, p () -> X (n,) of booleans.
     Devroye, Non-Uniform Random Variate Generation, 1986, section 3.1.
     """
     return xp.random.bernoulli(key, p, (n,))
@@ -44,7 +44,7 @@ def sample_binomial(xp: Array, key: Array, p: Array, *, n: int, trials: int) -> 
 
         P(X = k) = trials! / (k! (trials - k)!) p^k (1 - p)^(trials - k)
 
-    key (2,) of words below 2^32, which seeds the generator, p () -> X (n,) of integers.
+    key (2,) of words of 32 bits, which seeds the generator, p () -> X (n,) of integers.
     Kachitvichyanukul & Schmeiser, Communications of the ACM 31, 1988; Devroye, Non-Uniform Random
     Variate Generation, 1986, section 10.4.
     """
@@ -56,7 +56,7 @@ def sample_poisson(xp: Array, key: Array, rate: Array, *, n: int) -> Array:
 
         P(X = k) = rate^k exp(-rate) / k!
 
-    key (2,) of words below 2^32, which seeds the generator, rate () -> X (n,) of integers.
+    key (2,) of words of 32 bits, which seeds the generator, rate () -> X (n,) of integers.
     Hoermann, Insurance: Mathematics and Economics 12, 1993; Devroye, Non-Uniform Random Variate
     Generation, 1986, section 10.3.
     """
@@ -68,7 +68,7 @@ def sample_normal(xp: Array, key: Array, mu: Array, sigma: Array, *, n: int) -> 
 
         X = mu + sigma Z,    with Z of the density exp(-z^2 / 2) / sqrt(2 pi)
 
-    key (2,) of words below 2^32, which seeds the generator, mu (), sigma () -> X (n,).
+    key (2,) of words of 32 bits, which seeds the generator, mu (), sigma () -> X (n,).
     Devroye, Non-Uniform Random Variate Generation, 1986, section 9.1.
     """
     return mu + sigma * xp.random.normal(key, (n,), sigma.dtype)
@@ -79,7 +79,7 @@ def sample_exponential(xp: Array, key: Array, rate: Array, *, n: int) -> Array:
 
         X = E / rate,    with E of the density exp(-x) for x >= 0
 
-    key (2,) of words below 2^32, which seeds the generator, rate () -> X (n,).
+    key (2,) of words of 32 bits, which seeds the generator, rate () -> X (n,).
     Devroye, Non-Uniform Random Variate Generation, 1986, section 9.2.
     """
     return xp.random.exponential(key, (n,), rate.dtype) / rate
@@ -89,7 +89,8 @@ def keyed(rng: np.random.Generator, n: int, *parameters: float) -> tuple[np.ndar
     """A key, and parameters that float32 holds."""
     if n < LEAST:
         raise Unsupported(f"of {n} draws little can be said: n must be {LEAST} or more")
-    return rng.integers(2**32, size=2), *(np.asarray(float(np.float32(x))) for x in parameters)
+    words = rng.integers(2**32, size=2, dtype=np.uint32)
+    return words, *(np.asarray(float(np.float32(x))) for x in parameters)
 
 
 def bernoulli_inputs(rng: np.random.Generator, n: int) -> tuple[np.ndarray, ...]:
@@ -274,7 +275,7 @@ Kernel(
     reference=drawn(bernoulli_laws, bool),
     errors=judged(bernoulli_laws),
     error_unit="standard errors",
-    traffic=lambda itemsize, n: 16 + itemsize + n,
+    traffic=lambda itemsize, n: 8 + itemsize + n,
     sizes={
         "small": {"n": 2048},
         "medium": {"n": 524288},
@@ -291,7 +292,7 @@ Kernel(
     reference=drawn(binomial_laws, int),
     errors=judged(binomial_laws),
     error_unit="standard errors",
-    traffic=lambda itemsize, n, trials: 16 + itemsize + 8 * n,
+    traffic=lambda itemsize, n, trials: 8 + itemsize + 8 * n,
     sizes={
         "small": {"n": 1024, "trials": 100},
         "medium": {"n": 65536, "trials": 100},
@@ -308,7 +309,7 @@ Kernel(
     reference=drawn(poisson_laws, int),
     errors=judged(poisson_laws),
     error_unit="standard errors",
-    traffic=lambda itemsize, n: 16 + itemsize + 8 * n,
+    traffic=lambda itemsize, n: 8 + itemsize + 8 * n,
     sizes={
         "small": {"n": 1024},
         "medium": {"n": 65536},
@@ -325,7 +326,7 @@ Kernel(
     reference=drawn(normal_laws, float),
     errors=judged(normal_laws),
     error_unit="standard errors",
-    traffic=lambda itemsize, n: 16 + itemsize * (n + 2),
+    traffic=lambda itemsize, n: 8 + itemsize * (n + 2),
     sizes={
         "small": {"n": 2048},
         "medium": {"n": 262144},
@@ -342,7 +343,7 @@ Kernel(
     reference=drawn(exponential_laws, float),
     errors=judged(exponential_laws),
     error_unit="standard errors",
-    traffic=lambda itemsize, n: 16 + itemsize * (n + 1),
+    traffic=lambda itemsize, n: 8 + itemsize * (n + 1),
     sizes={
         "small": {"n": 2048},
         "medium": {"n": 262144},

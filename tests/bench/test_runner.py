@@ -107,6 +107,33 @@ def test_an_oracle_that_takes_its_process_with_it_costs_only_its_own_cases(
     assert statuses(found) == {"deadly": ["failed"], "last": ["ok", "ok"]}
 
 
+INDEXED = """
+from xpbench import Kernel
+
+def indexed(xp, x, i):
+    return 2 * x
+
+Kernel(
+    compute=indexed,
+    inputs=lambda rng, n: (rng.standard_normal(n), rng.integers(2**40, size=n)),
+    reference=lambda x, i: 2 * x,
+    sizes={"small": {"n": 64}},
+)
+"""
+
+
+def test_an_integer_that_a_backend_cuts_off_is_a_reason_and_no_fault_of_the_kernel(tmp_path) -> None:
+    pytest.importorskip("jax")
+    path = tmp_path / "indexed.py"
+    path.write_text(INDEXED)
+    request = Request(backends=("numpy", "jax"), sizes=("small",), dtypes=("float32", "float64"))
+    found = {(m.case.backend, m.case.dtype): m for m in measure(tmp_path / "run", [path], request)}
+    assert found.pop(("jax", "float32")).reason == (
+        "input 1 is int64, held here as int32, which is too narrow"
+    )
+    assert {measurement.status for measurement in found.values()} == {"ok"}
+
+
 SLOW_FIRST_CALL = """
 import time
 import numpy

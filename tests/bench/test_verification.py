@@ -201,3 +201,11 @@ def test_a_verification_of_nothing_is_no_agreement(xpbench, write_kernel) -> Non
     assert answer.returncode == 3
     assert "nope" in answer.stderr
     assert "all agree" not in answer.stdout
+
+
+def test_a_kernel_that_writes_to_its_inputs_is_named(xpbench, write_kernel) -> None:
+    """It would pass by its first result, and a run would call it wrong."""
+    answer = xpbench("verify", write_kernel("overwrites", "x *= 2; return x"), "--backend", "numpy")
+    assert answer.returncode == 1
+    assert "overwrites" in answer.stderr
+    assert "changed its input 0" in answer.stderr

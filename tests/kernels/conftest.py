@@ -48,9 +48,13 @@ class Trial:
     def on(self, name: str, inputs: Sequence[np.ndarray] | None = None) -> list[np.ndarray]:
         """The outputs on the backend ``name``, compiled as that backend times them."""
         backend = loaded(name, self.dtype)
+        return self.run(name, list(map(backend.put, self.inputs if inputs is None else inputs)))
+
+    def run(self, name: str, arrays: Sequence[Any]) -> list[np.ndarray]:
+        """The outputs of arrays that the backend ``name`` holds."""
+        backend = loaded(name, self.dtype)
         compute = compiled(name, self.kernel.name, tuple(self.static.items()))
-        outputs = as_sequence(compute(*map(backend.put, self.inputs if inputs is None else inputs)))
-        return [backend.fetch(output) for output in outputs]
+        return [backend.fetch(output) for output in as_sequence(compute(*arrays))]
 
     def judge(self, outputs: Sequence[np.ndarray], *, oracle: bool = True) -> Agreement:
         reference = self.data.reference if oracle else None

@@ -62,3 +62,16 @@ def test_verify_finds_no_disagreement_in_a_chapter(xpbench, chapter, backends):
         options += ["--size", "small"]  # the medium size compiles to the same code, for minutes
     answer = xpbench("verify", "--chapter", chapter, *options, timeout=3600)
     assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_a_run_of_a_chapter_measures_whatever_a_library_can_do(xpbench, tmp_path, chapter, dtype):
+    run = tmp_path / "run"
+    options = ["--preset", "smoke", "--size", "small", "--dtype", dtype, "--out", run]
+    answer = xpbench("run", "--chapter", chapter, *options, timeout=3600)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    rows = json.loads(xpbench("table", run, "--format", "json").stdout)
+    assert {row["kernel"] for row in rows} == set(CHAPTERS[chapter])
+    assert {row["status"] for row in rows} <= {"ok", "unsupported"}
