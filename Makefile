@@ -16,7 +16,7 @@ bench: $(VENV)/.ready
 	$(BIN)/xpbench run $(ARGS)
 
 test: lint types
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile $(ARGS)
 
 test-all: lint types
 	$(BIN)/python -m pytest $(ARGS)

@@ -22,6 +22,7 @@ END_SECONDS = 30.0
 _REMOVED = (
     "PYTEST_ADDOPTS",
     "PYTEST_PLUGINS",
+    "PYTEST_XDIST_WORKER",  # with which pytest-benchmark measures nothing
     "PYTHONSTARTUP",
     "PYTHONINSPECT",
     "PYTHONWARNINGS",

@@ -288,6 +288,7 @@ def test_a_run_is_not_resumed_with_other_versions(write_kernel, tmp_path, xpbenc
 def test_a_users_pytest_settings_do_not_reach_the_workers(
     write_kernel, tmp_path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw0")
     monkeypatch.setenv("PYTEST_ADDOPTS", "--no-such-option")
     monkeypatch.setenv("PYTHONWARNINGS", "error")
     (tmp_path / "conftest.py").write_text("raise SystemExit(9)\n")
