@@ -4,15 +4,16 @@ import datetime
 import hashlib
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import xpbench
-from xpbench.bench import journal, machine, plan, probe, registry, runner
+from xpbench.bench import journal, machine, plan, probe, registry, runner, stats
 from xpbench.bench.case import PRECISIONS, Case
 from xpbench.bench.exceptions import NothingMeasured, XpbenchError
+from xpbench.bench.job import Job
 from xpbench.bench.measurement import Measurement
 from xpbench.bench.plan import PRESETS, Request, Settings
 from xpbench.bench.registry import Registry
@@ -42,10 +43,22 @@ class Plan:
     def runnable(self) -> tuple[Case, ...]:
         return tuple(case for case in self.cases if case.backend not in self.unusable)
 
+    def job(self, folder: Path) -> Job:
+        """The work of measuring it into ``folder``."""
+        return Job(folder, self.registry, self.runnable, self.settings)
+
+    def jobs(self, folder: Path) -> Iterator[Job]:
+        """That work, and after it what more its unclear cases are worth, if that was asked for."""
+        from xpbench.bench import until_clear
+
+        job = self.job(folder)
+        yield job
+        yield from until_clear.further(job)
+
     @property
     def seconds(self) -> float:
         """How long the run is expected to take."""
-        return plan.estimate_run(self.registry, self.runnable, self.settings)
+        return self.job(Path()).seconds
 
 
 def run(
@@ -64,6 +77,8 @@ def run(
     timeout: float = 120.0,
     seed: int = 0,
     baseline: str = BASELINE,
+    roofs: bool | None = None,
+    until_clear: bool = False,
     out: str | Path | None = None,
 ) -> "Results":
     """Measures kernels on backends and stores the run.
@@ -97,9 +112,12 @@ def run(
         timeout=timeout,
         seed=seed,
         baseline=baseline,
+        roofs=roofs,
+        until_clear=until_clear,
     )
     folder = begin(prepared, Path(out) if out else None)
-    runner.execute(folder, prepared.registry, prepared.runnable, prepared.settings, runner.Silent())
+    for job in prepared.jobs(folder):
+        runner.execute(job, runner.Silent())
     return finished(folder)
 
 
@@ -115,21 +133,27 @@ def prepare(
     timeout: float = 120.0,
     seed: int = 0,
     baseline: str = BASELINE,
+    roofs: bool | None = None,
+    until_clear: bool = False,
 ) -> Plan:
     """Turns what was asked into cases.
 
     ``arguments`` are kernel names and paths of Python files; ``every_backend`` takes all that can be
-    used, rather than the default ones, where the request names none.
+    used, rather than the default ones, where the request names none. ``roofs`` are measured, unless
+    it says otherwise, where there are forks enough for a verdict.
     """
     preset = PRESETS.get(request.preset, PRESETS["default"])
+    forks = _whole("forks", preset.forks if forks is None else forks, 1, 1000)
     settings = Settings(
-        forks=_whole("forks", preset.forks if forks is None else forks, 1, 1000),
+        forks=forks,
         seconds=_in_range("time", preset.seconds if seconds is None else seconds, 0.0, 3600.0),
         threads=_whole("threads", machine.available_cpus() if threads is None else threads, 1, 4096),
         precision=_known_precision(precision),
         seed=_whole("seed", seed, 0, 2**63),
         timeout=_in_range("timeout", timeout, 1e-3, 1e6),
         baseline=baseline,
+        roofs=forks >= stats.MIN_FORKS if roofs is None else roofs,
+        looks=plan.LOOKS if until_clear else 1,
     )
     backend_files, backend_names = _files_and_names(request.backends)
     kernel_files, kernel_names = _files_and_names(arguments)

@@ -26,20 +26,22 @@ from xpbench.bench.options import (
     Precision,
     Preset,
     Resume,
+    Roofs,
     Seconds,
     Seed,
     Sizes,
     Strict,
     Threads,
     Timeout,
+    UntilClear,
     restrict_to_cpus,
 )
 from xpbench.bench.output import console_of_output, print_tables, write
 
 if TYPE_CHECKING:
+    from xpbench.bench.accounting import Account
     from xpbench.bench.api import Plan
     from xpbench.bench.plan import Request
-    from xpbench.bench.progress import Bar, Lines
 
 DISAGREED, INTERRUPTED = 1, 130
 
@@ -73,6 +75,8 @@ def run(
     baseline: Baseline = "numpy",
     forks: Forks = None,
     seconds: Seconds = None,
+    until_clear: UntilClear = False,
+    roofs: Roofs = None,
     threads: Threads = None,
     cpus: Cpus = None,
     precision: Precision = "ieee",
@@ -87,7 +91,7 @@ def run(
 
     Without a kernel, the five named ones: matmul, svd, pca, gradient_descent, backprop.
     """
-    from xpbench.bench import api
+    from xpbench.bench import accounting, api
 
     restrict_to_cpus(cpus)
     if resume is not None:
@@ -107,16 +111,19 @@ def run(
             timeout=timeout,
             seed=seed,
             baseline=baseline,
+            roofs=roofs,
+            until_clear=until_clear,
         )
     _announce(prepared)
     if dry_run:
         return
     folder = resume or api.begin(prepared, out)
     print(f"results go to {folder}", file=sys.stderr)
-    _measure(prepared, folder)
+    account = _measure(prepared, folder)
     results = api.finished(folder)
     print_tables(results.cases, "latency")
     print(f"\nThe run is in {folder}; `xpbench table {folder}` prints it again.")
+    print(accounting.sentence(account), file=sys.stderr)
     statuses = set(results.cases["status"])
     if "wrong" in statuses or (strict and statuses != {"ok"}):
         raise typer.Exit(DISAGREED)
@@ -143,6 +150,7 @@ def verify(
     """
     from xpbench.bench import api, verification
     from xpbench.bench.measurement import as_json as plain_json
+    from xpbench.bench.progress import observer_of
     from xpbench.bench.report.agreement_table import as_records, as_table
 
     prepared = api.prepare(
@@ -156,7 +164,7 @@ def verify(
         timeout=timeout,
         seed=seed,
     )
-    with _observer(prepared, set()) as observer:
+    with observer_of(prepared.job(Path()), set()) as observer:
         found = verification.verify(prepared, observer)
     if as_json:
         print(json.dumps(plain_json(as_records(found)), indent=2, allow_nan=False))
@@ -355,34 +363,28 @@ def _announce(prepared: "Plan") -> None:
     print(f"{counted}, about {words(prepared.seconds)} on {threads} threads", file=sys.stderr)
 
 
-def _measure(prepared: "Plan", folder: Path) -> None:
+def _measure(prepared: "Plan", folder: Path) -> "Account":
     from xpbench.bench import api, runner
+    from xpbench.bench.accounting import Account
+    from xpbench.bench.progress import observer_of
 
-    done = runner.progress_of(folder).done
+    account = Account()
     try:
-        with _observer(prepared, done) as observer:
-            runner.execute(folder, prepared.registry, prepared.runnable, prepared.settings, observer)
+        for job in prepared.jobs(folder):
+            if job.forks is not None:
+                print(
+                    f"{len(job.cases)} cases, for what is unclear: {len(job.forks)} forks more",
+                    file=sys.stderr,
+                )
+            with observer_of(job, runner.progress_of(folder).done) as observer:
+                runner.execute(job, observer, account)
     except KeyboardInterrupt:
         # An impatient second Ctrl-C must not cost the table and the word on how to go on.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         print_tables(api.load(folder).cases, "latency")
         print(f"\nInterrupted. `xpbench run --resume {folder}` measures the rest.", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
-
-
-def _observer(prepared: "Plan", done: set[tuple[str, int]]) -> "Bar | Lines":
-    from rich.console import Console
-
-    from xpbench.bench.plan import estimate_case
-    from xpbench.bench.progress import Bar, Forecast, Lines
-
-    kernels, settings = prepared.registry.kernels, prepared.settings
-    weights = {str(c): estimate_case(kernels[c.kernel], c, settings) for c in prepared.runnable}
-    forecast = Forecast(weights, settings.forks, prepared.seconds, done)
-    console = Console(stderr=True)
-    if console.is_terminal:
-        return Bar(console, forecast)
-    return Lines(lambda text: print(text, file=sys.stderr, flush=True), forecast)
+    return account
 
 
 def _check_choice(option: str, value: str, known: Any) -> None:

@@ -121,7 +121,7 @@ def read(folder: Path) -> Run:
         except XpbenchError as fault:
             damaged.append(f"{folder / JOURNAL}:{number}: left out, {fault}")
         else:
-            found[measurement.key] = measurement
+            found[measurement.key] = measurement.after(found.get(measurement.key))
     return Run(folder, header, tuple(found.values()), tuple(damaged))
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from xpbench.bench.case import Case
@@ -21,6 +21,10 @@ STATUSES = {
 }
 
 
+DISTURBED = 0.10
+"""A case counts as disturbed where other processes took more than this share of the CPUs' time."""
+
+
 @dataclass(frozen=True)
 class Measurement:
     """One case in one fork: one line of the journal.
@@ -28,10 +32,13 @@ class Measurement:
     Times are in seconds. ``samples`` are the rounds of the latency, each the mean over
     ``iterations`` calls; ``throughput_samples`` likewise with one synchronisation a round.
     ``errors`` maps a name to ``(value, limit)``. ``first_call_s`` and ``compile_s`` belong to an
-    empty compile cache where ``cold`` is true. ``in_force`` is what the library reported of its
-    threads and precision. Of the timed section, ``pressure`` is the share in which some task of this
-    machine waited for a CPU, one of our own threads perhaps, ``others`` the share of the CPUs' time
-    that other processes took, and ``switches`` counts involuntary context switches.
+    empty compile cache where ``cold`` is true; ``transfer_s`` is the way of the inputs in,
+    ``transfer_out_s`` that of the outputs out. ``in_force`` is what the library reported of its
+    threads and precision, and what the process saw of the machine before its first case. Of the
+    timed section, ``pressure`` is the share in which some task of this machine waited for a CPU, one
+    of our own threads perhaps, ``others`` the share of the CPUs' time that other processes took, and
+    ``switches`` counts involuntary context switches. ``spent`` holds the seconds of the case by phase
+    (see ``accounting.PHASES``).
     """
 
     case: Case
@@ -45,6 +52,7 @@ class Measurement:
     compile_s: float | None = None
     cold: bool = False
     transfer_s: float | None = None
+    transfer_out_s: float | None = None
     compute_dtype: str = ""
     errors: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     traffic_bytes: float | None = None
@@ -53,10 +61,25 @@ class Measurement:
     pressure: float | None = None
     others: float | None = None
     switches: int | None = None
+    spent: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[str, int]:
         return (str(self.case), self.fork)
+
+    @property
+    def disturbed(self) -> bool:
+        return (self.others or 0.0) > DISTURBED
+
+    def after(self, earlier: "Measurement | None") -> "Measurement":
+        """This record in place of an ``earlier`` one of the same case and fork.
+
+        A case that is measured again finds the compile caches filled: what the first time saw of
+        empty ones stays.
+        """
+        if earlier is None or not earlier.cold or self.cold or self.status != "ok":
+            return self
+        return replace(self, cold=True, first_call_s=earlier.first_call_s, compile_s=earlier.compile_s)
 
     def to_json(self) -> dict[str, Any]:
         """A record of standard JSON: a number that is not finite is written as the string of it."""
@@ -159,6 +182,10 @@ def _pairs(value: Any) -> dict[str, tuple[float, float]]:
     return {str(name): (float(error), float(limit)) for name, (error, limit) in value.items()}
 
 
+def _seconds_by_name(value: Any) -> dict[str, float]:
+    return {str(name): float(seconds) for name, seconds in value.items()}
+
+
 def _mapping(value: Any) -> dict[str, Any]:
     return dict(value.items())
 
@@ -175,6 +202,7 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "compile_s": _number,
     "cold": bool,
     "transfer_s": _number,
+    "transfer_out_s": _number,
     "compute_dtype": str,
     "errors": _pairs,
     "traffic_bytes": _number,
@@ -183,4 +211,5 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "pressure": _number,
     "others": _number,
     "switches": _whole,
+    "spent": _seconds_by_name,
 }

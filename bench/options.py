@@ -64,6 +64,19 @@ Seconds = Annotated[
     float | None,
     typer.Option("--time", metavar="SECONDS", help="Seconds of timed rounds a case and fork."),
 ]
+UntilClear = Annotated[
+    bool,
+    typer.Option(
+        "--until-clear", help="Give cases that are unclear more forks, up to 3.5 times as many."
+    ),
+]
+Roofs = Annotated[
+    bool | None,
+    typer.Option(
+        "--roofs/--no-roofs",
+        help="Measure what the machine can do at most. Default: where there are forks enough to judge.",
+    ),
+]
 Out = Annotated[
     Path | None,
     typer.Option("--out", metavar="FOLDER", help="The folder of the run. Default: results/<name>."),

@@ -25,6 +25,8 @@ SURVEYED = (
 )
 """What stands for its chapter in a survey; of a chapter without any, its first two kernels do."""
 CHUNK_SECONDS = 60.0
+LOOKS = 4
+"""How often a run that goes on until its verdicts are clear may look at them."""
 
 # What the estimate assumes of a machine it does not know; a run corrects it as it goes.
 _START_SECONDS = 2.0
@@ -82,7 +84,9 @@ class Settings:
     """How a run measures: what ``run.json`` keeps of the command line.
 
     ``seconds`` is the time of timed rounds a case and fork (zero: judge only), ``timeout`` the
-    seconds after which a case is stopped.
+    seconds after which a case is stopped. ``roofs`` tells whether the first and the last fork
+    measure what the machine can do at most. ``looks`` is how often the verdicts may be looked at
+    before the run is over: their intervals have the level that so many looks leave.
     """
 
     forks: int
@@ -92,6 +96,8 @@ class Settings:
     seed: int
     timeout: float
     baseline: str
+    roofs: bool = False
+    looks: int = 1
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -245,17 +251,17 @@ def environments(registry: Registry, cases: Sequence[Case], cache: str) -> dict[
 
 def schedule(
     grouped: Mapping[Environment, Sequence[Case]],
-    forks: int,
+    forks: Iterable[int],
     seed: int,
     seconds_of: Callable[[Case], float],
 ) -> Iterator[Visit]:
-    """The visits of a run, in their order.
+    """The visits of the ``forks`` of a run, in their order.
 
     A fork is cut into chunks of about a minute; within a chunk every environment measures the same
     rows back to back, so that drift is shared. Rows, environments and cases are shuffled anew in
     every fork.
     """
-    for fork in range(forks):
+    for fork in forks:
         shuffle = random.Random(f"{seed} {fork}")
         for rows in _chunks(grouped, seconds_of, shuffle):
             order = list(grouped)

@@ -6,11 +6,10 @@ import os
 import queue
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -55,11 +54,10 @@ class _Watch:
 
     deadline: float
     during: str = ""
-    proper: bool = False
-    tail: list[str] = field(default_factory=list)
 
 
 def supervise(
+    python: str,
     module: str,
     argument: Path,
     variables: Mapping[str, str],
@@ -67,7 +65,8 @@ def supervise(
     timeout: float,
     on_event: Callable[[Event], None],
 ) -> Ending:
-    """Runs ``python -m module argument`` to its end and passes its events on.
+    """Runs ``python -m module argument``, by that interpreter, until it says ``bye``, and passes its
+    events on.
 
     A case that takes longer than ``timeout`` seconds ends the process. So does any exception here,
     Ctrl-C among them: no child outlives this call.
@@ -75,7 +74,7 @@ def supervise(
     environment = {k: v for k, v in os.environ.items() if k not in _REMOVED} | _ADDED | dict(variables)
     with log.open("wb") as errors:
         child = subprocess.Popen(
-            [sys.executable, "-m", module, str(argument)],
+            [python, "-m", module, str(argument)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -113,6 +112,9 @@ def _watch(
             return _ended(child, watch, log)
         _note(watch, event, timeout)
         on_event(event)
+        if event["event"] == "bye":
+            # What libraries do at their exit takes longer than many a case, and serves nobody here.
+            return Ending()
 
 
 def _read(stream: IO[bytes], events: "queue.Queue[Event | None]") -> None:
@@ -125,27 +127,21 @@ def _read(stream: IO[bytes], events: "queue.Queue[Event | None]") -> None:
 
 
 def _note(watch: _Watch, event: Event, timeout: float) -> None:
-    kind = event["event"]
-    if kind == "start":
+    if event["event"] == "start":
         watch.during = event["id"]
         watch.deadline = time.monotonic() + timeout
     else:
         watch.during = ""
-        watch.proper = kind == "bye"
         watch.deadline = time.monotonic() + END_SECONDS
 
 
 def _late(watch: _Watch, timeout: float) -> Ending:
-    if watch.proper:
-        return Ending()
     if watch.during:
         return Ending("timeout", f"stopped after {timeout:g} s (--timeout allows more)", watch.during)
     return Ending("timeout", "the process did not become ready in time")
 
 
 def _ended(child: subprocess.Popen[bytes], watch: _Watch, log: Path) -> Ending:
-    if watch.proper:
-        return Ending()
     with contextlib.suppress(subprocess.TimeoutExpired):
         child.wait(END_SECONDS)
     code = child.returncode

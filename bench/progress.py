@@ -1,10 +1,15 @@
 """How far is the run, and how long will it take: a live bar on a terminal, plain lines elsewhere."""
 
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+if TYPE_CHECKING:
+    from xpbench.bench.job import Job
 
 LINE_SECONDS = 10.0
 
@@ -19,13 +24,13 @@ class Forecast:
     def __init__(
         self,
         weights: Mapping[str, float],
-        forks: int,
+        forks: Iterable[int],
         expected: float,
         done: set[tuple[str, int]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._weights = weights
-        self._open = {(case, fork) for case in weights for fork in range(forks)} - done
+        self._open = {(case, fork) for fork in forks for case in weights} - done
         self._total = self._sum()
         self._expected = expected
         self._clock = clock
@@ -134,6 +139,15 @@ class Lines:
         if time.monotonic() >= self._next:
             self._write(text)
             self._next = time.monotonic() + LINE_SECONDS
+
+
+def observer_of(job: "Job", done: set[tuple[str, int]]) -> Bar | Lines:
+    """Who tells, on standard error, how far ``job`` is; ``done`` holds what was measured already."""
+    forecast = Forecast(job.weights, job.fork_range, job.seconds, done)
+    console = Console(stderr=True)
+    if console.is_terminal:
+        return Bar(console, forecast)
+    return Lines(lambda text: print(text, file=sys.stderr, flush=True), forecast)
 
 
 def words(seconds: float) -> str:

@@ -1,19 +1,24 @@
 """The parent of a run: a fresh process per fork and environment, and nothing measured is lost."""
 
+import itertools
+import random
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 from xpbench.bench import journal
+from xpbench.bench.accounting import Account
 from xpbench.bench.backend import Setting
 from xpbench.bench.case import Case
+from xpbench.bench.job import Job
 from xpbench.bench.measurement import Measurement
-from xpbench.bench.plan import Environment, Settings, Visit, environments, estimate_case, schedule
+from xpbench.bench.plan import Environment, Visit
 from xpbench.bench.process import Ending, Event, supervise
-from xpbench.bench.registry import Registry
+from xpbench.bench.second_turns import SecondTurns
 from xpbench.bench.task import Task
 
 ORACLE_PATIENCE = 5.0
@@ -74,51 +79,77 @@ def progress_of(folder: Path) -> Progress:
     return progress
 
 
-def planned(
-    registry: Registry, cases: Sequence[Case], settings: Settings, cache: str = ""
-) -> list[Visit]:
-    """The visits of a run, which depend on its cases, settings and seed alone."""
-    seconds = {case: estimate_case(registry.kernels[case.kernel], case, settings) for case in cases}
-    grouped = environments(registry, cases, cache)
-    return list(schedule(grouped, settings.forks, settings.seed, seconds.__getitem__))
+Examine = Callable[[Path, Path], None]
 
 
 def execute(
-    folder: Path,
-    registry: Registry,
-    cases: Sequence[Case],
-    settings: Settings,
-    observer: Observer,
-    examine: Callable[[Path, Path], None] | None = None,
-) -> None:
-    """Measures every case in every fork that the journal in ``folder`` lacks.
+    job: Job, observer: Observer, account: Account | None = None, examine: Examine | None = None
+) -> Account:
+    """Measures every case in every fork that the journal of ``job`` lacks; tells where time went.
 
     Each record is in the journal before the next case begins, so that whatever ends this process
     loses at most the case in progress. ``examine`` receives the folders of the data and of the
     outputs before they are deleted.
     """
-    progress = progress_of(folder)
-    with tempfile.TemporaryDirectory(prefix="xpbench-", ignore_cleanup_errors=True) as scratch:
-        run = _Run(folder, Path(scratch), registry, settings, observer, progress)
-        for name in ("cache", "data", "outputs", "tasks"):
-            (run.scratch / name).mkdir()
-        visits = planned(registry, cases, settings, str(run.scratch / "cache"))
-        needed = dict.fromkeys(case for visit in visits for case in progress.remaining(visit))
-        run.prepare({case.data: case for case in needed})
-        for visit in visits:
-            run.visit(visit)
+    account = account or Account()
+    with _open(job, observer, account) as run:
+        _measure([run], job.settings.seed)
         if examine is not None:
             examine(run.scratch / "data", run.scratch / "outputs")
+    return account
+
+
+def interleave(jobs: Sequence[Job], observers: Sequence[Observer]) -> Account:
+    """Measures several runs of the same plan turn by turn, in an order drawn anew for every visit."""
+    account = Account()
+    with ExitStack() as opened:
+        pairs = zip(jobs, observers, strict=True)
+        runs = [opened.enter_context(_open(job, observer, account)) for job, observer in pairs]
+        _measure(runs, jobs[0].settings.seed)
+    return account
+
+
+def _measure(runs: "Sequence[_Run]", seed: int) -> None:
+    turns = itertools.zip_longest(*(run.visits for run in runs))
+    order = random.Random(f"{seed} turns")
+    fork = 0
+    for turn in turns:
+        pending = [(run, visit) for run, visit in zip(runs, turn, strict=True) if visit is not None]
+        if pending[0][1].fork != fork:
+            fork = pending[0][1].fork
+            for run in order.sample(runs, len(runs)):
+                run.measure_disturbed_again()
+        for run, visit in order.sample(pending, len(pending)):
+            run.visit(visit)
+    for run in order.sample(runs, len(runs)):
+        run.measure_disturbed_again()
+
+
+@contextmanager
+def _open(job: Job, observer: Observer, account: Account) -> "Iterator[_Run]":
+    with tempfile.TemporaryDirectory(prefix="xpbench-", ignore_cleanup_errors=True) as scratch:
+        folder = Path(scratch)
+        for name in ("cache", "data", "outputs", "tasks"):
+            (folder / name).mkdir()
+        progress = progress_of(job.folder)
+        run = _Run(job, folder, observer, account, progress, job.visits(str(folder / "cache")))
+        needed = dict.fromkeys(case for visit in run.visits for case in progress.remaining(visit))
+        run.prepare({case.data: case for case in needed})
+        yield run
 
 
 @dataclass
 class _Run:
-    folder: Path
+    """A job at work."""
+
+    job: Job
     scratch: Path
-    registry: Registry
-    settings: Settings
     observer: Observer
+    account: Account
     progress: Progress
+    visits: list[Visit]
+    second_turns: SecondTurns = field(default_factory=SecondTurns)
+    roofed: set[tuple[int, Environment]] = field(default_factory=set)
     processes: int = 0
 
     def prepare(self, needed: dict[str, Case]) -> None:
@@ -133,7 +164,7 @@ class _Run:
                     self.observer.preparing(event["id"], len(needed) - left + len(started), len(needed))
 
             visit = Visit(0, _NO_BACKEND, tuple(waiting.values()))
-            ending = self._process("data", visit, on_event, ORACLE_PATIENCE * self.settings.timeout)
+            ending = self._process("data", visit, on_event, ORACLE_PATIENCE * self.job.settings.timeout)
             waiting = {key: case for key, case in waiting.items() if key not in started}
             if ending.fault:
                 self.observer.note(
@@ -151,10 +182,10 @@ class _Run:
             # A case that was killed once comes last, so that the others are safe when it dies again.
             remaining.sort(key=lambda case: str(case) in retried)
             rest = replace(visit, cases=tuple(remaining))
-            on_event = self._on_event(visit.fork)
+            on_event = self._on_event(visit)
             # What a dead process had not begun finds the caches as empty as ever.
             cold = visit.fork == 0 and not tried & {str(case) for case in remaining}
-            ending = self._process("worker", rest, on_event, self.settings.timeout, cold)
+            ending = self._process("worker", rest, on_event, self.job.settings.timeout, cold)
             tried.add(ending.during)
             if not ending.fault:
                 left = self.progress.remaining(visit)
@@ -173,29 +204,47 @@ class _Run:
                 dead = [c for c in self.progress.remaining(visit) if str(c) == ending.during]
                 self._label(visit, dead, ending.fault, ending.reason)
 
-    def _on_event(self, fork: int) -> Callable[[Event], None]:
-        began = time.monotonic()
+    def measure_disturbed_again(self) -> None:
+        """Gives every case that other processes disturbed in this fork a second turn, and only one."""
+        for visit in self.second_turns.due():
+            if self.second_turns.hopeless:
+                self.second_turns.over = True
+                self.observer.note("the machine stays busy: what it disturbs is not measured again")
+                return
+            self.progress.done -= {(str(case), visit.fork) for case in visit.cases}
+            self.visit(visit)
+            self.second_turns.took(visit)
+
+    def _on_event(self, visit: Visit) -> Callable[[Event], None]:
+        began = spawned = time.monotonic()
+        cases = {str(case): case for case in visit.cases}
 
         def on_event(event: Event) -> None:
             nonlocal began
-            if event["event"] == "start":
+            if event["event"] == "ready":
+                self.account.add({"imports": time.monotonic() - spawned})
+            elif event["event"] == "start":
                 began = time.monotonic()
-                self.observer.started(event["id"], fork)
+                self.observer.started(event["id"], visit.fork)
             elif event["event"] == "end":
-                self.progress.record(event["id"], fork, event["status"])
-                self.observer.finished(event["id"], fork, event["status"], time.monotonic() - began)
+                name, status = event["id"], event["status"]
+                self.account.add(event.get("spent", {}))
+                if event.get("disturbed"):
+                    self.second_turns.add(visit, cases[name])
+                self.progress.record(name, visit.fork, status)
+                self.observer.finished(name, visit.fork, status, time.monotonic() - began)
 
         return on_event
 
     def _take_over_records(self) -> None:
         """A process can die between its last record and the event that tells of it."""
-        stored = progress_of(self.folder)
+        stored = progress_of(self.job.folder)
         self.progress.done |= stored.done
         self.progress.ended |= stored.ended
 
     def _label(self, visit: Visit, cases: Sequence[Case], status: str, reason: str) -> None:
         for case in cases:
-            journal.append(self.folder, Measurement(case, visit.fork, status, reason))
+            journal.append(self.job.folder, Measurement(case, visit.fork, status, reason))
             self.progress.record(str(case), visit.fork, status)
             self.observer.finished(str(case), visit.fork, status, 0.0)
 
@@ -208,21 +257,29 @@ class _Run:
         cold: bool = False,
     ) -> Ending:
         self.processes += 1
+        job, key = self.job, (visit.fork, visit.environment)
+        roofs = module == "worker" and visit.fork in self._roof_forks() and key not in self.roofed
+        self.roofed.add(key)
         task = Task(
             cases=visit.cases,
-            files=self.registry.files,
+            files=job.registry.files,
             backend=visit.environment.backend,
             setting=visit.environment.setting,
-            run=self.folder.resolve(),
+            run=job.folder.resolve(),
             data=self.scratch / "data",
             outputs=self.scratch / "outputs",
-            seed=self.settings.seed,
+            seed=job.settings.seed,
             fork=visit.fork,
-            seconds=self.settings.seconds,
+            seconds=job.settings.seconds,
             cold=cold,
+            roofs=roofs,
         )
         file = self.scratch / "tasks" / f"{self.processes}.json"
         task.write(file)
         variables = dict(visit.environment.variables)
         log = file.with_suffix(".log")
-        return supervise(f"xpbench.bench.{module}", file, variables, log, timeout, on_event)
+        return supervise(job.python, f"xpbench.bench.{module}", file, variables, log, timeout, on_event)
+
+    def _roof_forks(self) -> tuple[int, ...]:
+        """The first fork of a run and its last, so that two readings show whether the machine drifts."""
+        return (0, self.job.settings.forks - 1) if self.job.settings.roofs else ()

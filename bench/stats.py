@@ -42,6 +42,12 @@ class Location:
     level: float | None
 
 
+def level_of(looks: int) -> float:
+    """The level at which each of ``looks`` intervals must stand for all to hold at ``LEVEL``
+    (Bonferroni)."""
+    return 1 - (1 - LEVEL) / looks
+
+
 def fork_summary(samples: Sequence[float]) -> float:
     """The time that stands for a process where backends are compared: the median of its rounds."""
     return statistics.median(samples)

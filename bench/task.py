@@ -20,7 +20,8 @@ class Task:
 
     ``seconds`` is the time of timed rounds a case; zero means that results are judged and nothing
     is timed, and outputs are kept in ``outputs`` for a comparison between backends. ``cold`` says
-    that the compile caches were empty when the first of these processes began.
+    that the compile caches were empty when the first of these processes began, ``roofs`` that the
+    process measures what the machine can do at most before its first case.
     """
 
     cases: tuple[Case, ...]
@@ -34,6 +35,7 @@ class Task:
     fork: int
     seconds: float
     cold: bool
+    roofs: bool = False
 
     def write(self, path: Path) -> None:
         record = asdict(self) | {"cases": [case.to_json() for case in self.cases]}

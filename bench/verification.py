@@ -55,7 +55,6 @@ def verify(prepared: Plan, observer: runner.Observer) -> Verification:
 
     ``prepared`` times nothing: its settings have no seconds, and as a rule one fork.
     """
-    settings = prepared.settings
     differences: list[Difference] = []
 
     def examine(data_folder: Path, outputs: Path) -> None:
@@ -66,7 +65,7 @@ def verify(prepared: Plan, observer: runner.Observer) -> Verification:
 
     with tempfile.TemporaryDirectory(prefix="xpbench-verify-") as scratch:
         folder = begin(prepared, Path(scratch) / "run")
-        runner.execute(folder, prepared.registry, prepared.runnable, settings, observer, examine)
+        runner.execute(prepared.job(folder), observer, examine=examine)
         measurements = journal.read(folder).measurements
     if not any(m.status in ("ok", "wrong") for m in measurements):
         reasons = dict.fromkeys(m.reason for m in measurements)

@@ -72,12 +72,15 @@ class Worker:
         wait = backend.wait if backend.asynchronous else None
         call = clock.synchronous(function, wait)
         first_call, outputs = clock.once(call, arrays)
+        record = _spending(record, "first_call", first_call)
         compiled = backend.compile_seconds()
         if compiled is not None and compiled_before is not None:
             record = replace(record, compile_s=compiled - compiled_before)
         record = replace(record, first_call_s=first_call, cold=task.cold)
 
+        start = time.perf_counter()
         fetched = self._fetch(outputs)
+        record = replace(record, transfer_out_s=time.perf_counter() - start)
         record = self._judge(record, kernel, fetched, made)
         record = replace(
             record,
@@ -91,11 +94,15 @@ class Worker:
             self._keep(case, fetched)
             return record
 
+        start = time.perf_counter()
         call_seconds = clock.warm_up(call, arrays, task.seconds * WARM_UP_SHARE)
+        record = _spending(record, "warm_up", time.perf_counter() - start)
         rounds = clock.plan_rounds(call_seconds, task.seconds)
         before = machine.counters()
         samples, last = timer(call, arrays, rounds)
-        seen = machine.between(before, machine.counters())
+        after = machine.counters()
+        seen = machine.between(before, after)
+        record = _spending(record, "rounds", after.seconds - before.seconds)
         record = replace(
             record,
             samples=samples,
@@ -110,7 +117,9 @@ class Worker:
             record = self._judge(record, kernel, refetched, made)
         if wait is not None:
             short = clock.plan_rounds(call_seconds, task.seconds * THROUGHPUT_SHARE)
+            start = time.perf_counter()
             record = replace(record, throughput_samples=clock.throughput(function, arrays, wait, short))
+            record = _spending(record, "rounds", time.perf_counter() - start)
         return replace(record, peak_bytes=backend.peak_bytes())
 
     def _judge(
@@ -160,6 +169,7 @@ class Session:
     def __init__(self, worker: Worker, say: Callable[..., None]) -> None:
         self.worker = worker
         self.say = say
+        self.left = len(worker.task.cases)
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("case", self.worker.task.cases, ids=str)
@@ -176,7 +186,16 @@ class Session:
             self.say(event="start", id=str(case))
             measurement = self.worker.measure(case, timer)
             journal.append(self.worker.task.run, measurement)
-            self.say(event="end", id=str(case), status=measurement.status)
+            self.say(
+                event="end",
+                id=str(case),
+                status=measurement.status,
+                disturbed=measurement.disturbed,
+                spent=dict(measurement.spent),
+            )
+            self.left -= 1
+            if not self.left:
+                self.say(event="bye")
 
         return measure
 
@@ -200,6 +219,10 @@ def _run_session(worker: Worker, say: Callable[..., None]) -> None:
     code = pytest.main(arguments, plugins=[Session(worker, say)])
     if code != pytest.ExitCode.OK:
         raise SystemExit(f"the measuring session ended with {code!r}")
+
+
+def _spending(record: Measurement, phase: str, seconds: float) -> Measurement:
+    return replace(record, spent={**record.spent, phase: record.spent.get(phase, 0.0) + seconds})
 
 
 def _identical(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> bool:
@@ -237,7 +260,6 @@ def main(task_file: str) -> None:
         return
     say(event="ready")
     _run_session(Worker(task, found.kernels, backend, backend.in_force()), say)
-    say(event="bye")
 
 
 def _give_up(task: Task, say: Callable[..., None], status: str, reason: str) -> None:

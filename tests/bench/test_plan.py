@@ -126,7 +126,7 @@ def test_float64_is_measured_in_another_process_where_the_environment_says_so(fo
 def visits_of(found, forks: int, seed: int, seconds: float = 1.0):
     cases = select(found, Request(), DEVICES, 2, "ieee")
     grouped = environments(found, cases, "")
-    return cases, list(schedule(grouped, forks, seed, lambda case: seconds))
+    return cases, list(schedule(grouped, range(forks), seed, lambda case: seconds))
 
 
 @given(st.integers(min_value=0, max_value=2**32), st.floats(min_value=0.01, max_value=200.0))

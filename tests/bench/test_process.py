@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -26,7 +27,9 @@ def run(tmp_path: Path):
         events: list[dict[str, object]] = []
         argument = tmp_path / "task.json"
         variables = {"PYTHONPATH": str(tmp_path), "PYTHONSAFEPATH": ""}
-        ending = supervise("child", argument, variables, tmp_path / "log", timeout, events.append)
+        ending = supervise(
+            sys.executable, "child", argument, variables, tmp_path / "log", timeout, events.append
+        )
         return ending, events
 
     return run
@@ -84,7 +87,9 @@ def test_no_child_outlives_an_exception_in_the_parent(tmp_path: Path) -> None:
 
     variables = {"PYTHONPATH": str(tmp_path), "PYTHONSAFEPATH": ""}
     with pytest.raises(KeyboardInterrupt):
-        supervise("child", tmp_path / "task", variables, tmp_path / "log", 30.0, interrupt)
+        supervise(
+            sys.executable, "child", tmp_path / "task", variables, tmp_path / "log", 30.0, interrupt
+        )
     assert _gone(pids[0])
 
 
