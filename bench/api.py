@@ -125,6 +125,7 @@ def prepare(
     arguments: Sequence[str],
     request: Request,
     *,
+    files: Sequence[Path] = (),
     every_backend: bool = False,
     forks: int | None = None,
     seconds: float | None = None,
@@ -138,7 +139,8 @@ def prepare(
 ) -> Plan:
     """Turns what was asked into cases.
 
-    ``arguments`` are kernel names and paths of Python files; ``every_backend`` takes all that can be
+    ``arguments`` are kernel names and paths of Python files; ``files`` declare more that may be named,
+    and nothing of them is taken unless it is. ``every_backend`` takes all that can be
     used, rather than the default ones, where the request names none. ``roofs`` are measured, unless
     it says otherwise, where there are forks enough for a verdict.
     """
@@ -157,7 +159,7 @@ def prepare(
     )
     backend_files, backend_names = _files_and_names(request.backends)
     kernel_files, kernel_names = _files_and_names(arguments)
-    found = registry.find([*kernel_files, *backend_files])
+    found = registry.find([*kernel_files, *backend_files, *files])
     names = kernel_names + [
         kernel.name for file in kernel_files for kernel in _declared(file, "kernel", found.of_file(file))
     ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from xpbench.bench.commands.calibrate import calibrate
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.options import (
     AsJson,
@@ -60,6 +61,7 @@ listing = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(listing, name="list")
+app.command(epilog="Example: xpbench calibrate --backend numpy --comparisons 40")(calibrate)
 
 
 @app.command(epilog="Example: xpbench run matmul svd --dtype float64 --size n=512")

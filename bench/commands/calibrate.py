@@ -1,0 +1,152 @@
+"""``xpbench calibrate``: the suite tests itself on this machine."""
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from xpbench.bench.exceptions import XpbenchError
+from xpbench.bench.options import (
+    AsJson,
+    Backends,
+    Dtypes,
+    Out,
+    Precision,
+    Resume,
+    Seconds,
+    Seed,
+    Sizes,
+    Threads,
+)
+
+if TYPE_CHECKING:
+    from xpbench.bench.api import Plan
+    from xpbench.bench.plan import Request
+
+KERNELS = ("matmul", "gradient_descent")
+SIZES = ("small", "medium")
+INTERRUPTED = 130
+
+Show = Annotated[
+    Path | None,
+    typer.Option("--show", metavar="FOLDER", help="Print what the calibration in this folder found."),
+]
+Comparisons = Annotated[
+    int,
+    typer.Option("--comparisons", metavar="N", help="Pairs of equal backends to compare, at least."),
+]
+Names = Annotated[
+    list[str] | None, typer.Argument(metavar="[KERNEL]...", help="Kernels, short and long ones.")
+]
+
+
+def calibrate(
+    kernels: Names = None,
+    backend: Backends = None,
+    dtype: Dtypes = None,
+    size: Sizes = None,
+    comparisons: Comparisons = 200,
+    seconds: Seconds = None,
+    threads: Threads = None,
+    precision: Precision = "ieee",
+    seed: Seed = 0,
+    out: Out = None,
+    resume: Resume = None,
+    show: Show = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare every backend with itself, to see how often the verdicts err on this machine.
+
+    Every backend runs as four twins that differ in their names alone, and as three that do 5, 10 and
+    25 percent more work, in the order in which a real run executes its forks. Told are the share of
+    equal twins that were called different, the share of rows in which an equal was left out of the
+    fastest, and how often the extra work was found, with how many forks.
+    """
+    from xpbench.bench import api
+    from xpbench.bench.plan import PRESETS, Request
+
+    forks = PRESETS["default"].forks
+    if show is not None:
+        _report(show, forks, as_json)
+        return
+    if resume is not None:
+        prepared, folder = api.resume(resume), resume
+    else:
+        if not 1 <= comparisons <= 100_000:
+            raise XpbenchError(f"--comparisons {comparisons}: expected a number from 1 to 100000")
+        request = Request(
+            backends=tuple(backend or ()),
+            dtypes=tuple(dtype or ("float32",)),
+            sizes=tuple(size or SIZES),
+        )
+        prepared = _prepare(
+            kernels or list(KERNELS), request, comparisons, forks, seconds, threads, precision, seed
+        )
+        folder = api.begin(prepared, out)
+    print(f"results go to {folder}", file=sys.stderr)
+    _measure(prepared, folder)
+    _report(folder, forks, as_json)
+
+
+def _prepare(
+    kernels: list[str],
+    request: "Request",
+    comparisons: int,
+    forks: int,
+    seconds: float | None,
+    threads: int | None,
+    precision: str,
+    seed: int,
+) -> "Plan":
+    from dataclasses import replace
+
+    from xpbench.bench import api, twins
+
+    plain = api.prepare(kernels, request, forks=1, seconds=seconds, threads=threads, precision=precision)
+    bases = list(dict.fromkeys(case.backend for case in plain.runnable))
+    rows = {(case.row, case.backend) for case in plain.runnable}
+    windows = math.ceil(comparisons / (len(rows) * twins.EQUALS // 2))
+    named = tuple(name for base in bases for name in twins.names(base))
+    return api.prepare(
+        kernels,
+        replace(request, backends=named),
+        files=[Path(twins.__file__)],
+        forks=windows * forks,
+        seconds=seconds,
+        threads=threads,
+        precision=precision,
+        seed=seed,
+        baseline=twins.equal(bases[0], 0),
+        roofs=False,
+    )
+
+
+def _measure(prepared: "Plan", folder: Path) -> None:
+    from xpbench.bench import runner
+    from xpbench.bench.progress import observer_of
+
+    job = prepared.job(folder)
+    try:
+        with observer_of(job, runner.progress_of(folder).done) as observer:
+            runner.execute(job, observer)
+    except KeyboardInterrupt:
+        cures = f"`--show {folder}` tells what was found so far, `--resume {folder}` measures the rest"
+        print(f"\nInterrupted. `xpbench calibrate` with {cures}.", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _report(folder: Path, forks: int, as_json: bool) -> None:
+    from xpbench.bench import calibration, journal
+    from xpbench.bench.output import console_of_output, write
+    from xpbench.bench.report.calibration_table import as_table
+
+    found = calibration.calibrate(journal.read(folder), forks)
+    text = json.dumps(found.to_json(), indent=1, allow_nan=False)
+    write(text + "\n", folder / calibration.CALIBRATION)
+    if as_json:
+        print(text)
+    else:
+        console_of_output().print(as_table(found))
