@@ -1,18 +1,19 @@
 """What can be asked from Python: measure, verify, list, and read what was measured."""
 
 import datetime
-import hashlib
 import os
 import secrets
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import xpbench
-from xpbench.bench import journal, machine, plan, probe, registry, runner, stats
+from xpbench.bench import interpreter, journal, machine, plan, probe, registry, runner, sources, stats
 from xpbench.bench.case import PRECISIONS, Case
 from xpbench.bench.exceptions import NothingMeasured, XpbenchError
+from xpbench.bench.interpreter import Interpreter
 from xpbench.bench.job import Job
 from xpbench.bench.measurement import Measurement
 from xpbench.bench.plan import PRESETS, Request, Settings
@@ -30,7 +31,10 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Plan:
-    """A run before it begins: what would be measured, how, and which cells are words already."""
+    """A run before it begins: what would be measured, how, and which cells are words already.
+
+    ``interpreter`` is the Python that measures, where it is not this one.
+    """
 
     registry: Registry
     cases: tuple[Case, ...]
@@ -38,6 +42,7 @@ class Plan:
     unusable: Mapping[str, str]
     versions: Mapping[str, Mapping[str, str]]
     preset: str
+    interpreter: Interpreter | None = None
 
     @property
     def runnable(self) -> tuple[Case, ...]:
@@ -45,7 +50,8 @@ class Plan:
 
     def job(self, folder: Path) -> Job:
         """The work of measuring it into ``folder``."""
-        return Job(folder, self.registry, self.runnable, self.settings)
+        python = self.interpreter.executable if self.interpreter else sys.executable
+        return Job(folder, self.registry, self.runnable, self.settings, python=python)
 
     def jobs(self, folder: Path) -> Iterator[Job]:
         """That work, and after it what more its unclear cases are worth, if that was asked for."""
@@ -126,6 +132,7 @@ def prepare(
     request: Request,
     *,
     files: Sequence[Path] = (),
+    python: str | None = None,
     every_backend: bool = False,
     forks: int | None = None,
     seconds: float | None = None,
@@ -140,7 +147,8 @@ def prepare(
     """Turns what was asked into cases.
 
     ``arguments`` are kernel names and paths of Python files; ``files`` declare more that may be named,
-    and nothing of them is taken unless it is. ``every_backend`` takes all that can be
+    and nothing of them is taken unless it is. ``python`` is the interpreter that is to measure, where
+    it is not this one. ``every_backend`` takes all that can be
     used, rather than the default ones, where the request names none. ``roofs`` are measured, unless
     it says otherwise, where there are forks enough for a verdict.
     """
@@ -168,7 +176,10 @@ def prepare(
     ]
     found.backend(baseline.split("@")[0])
     rows = plan.select(found, replace(request, kernels=tuple(names)))
-    states = probe.states(found, chosen_backends(found, backend_names, every_backend))
+    asked = dict.fromkeys(row.kernel for row in rows)
+    other = None if python is None else interpreter.find(python, found.files, list(asked))
+    executable = other.executable if other else sys.executable
+    states = probe.states(found, chosen_backends(found, backend_names, every_backend), executable)
     if not backend_names:
         states = {name: state for name, state in states.items() if state.usable}
     devices = {name: _devices(found, state, request.devices) for name, state in states.items()}
@@ -189,6 +200,7 @@ def prepare(
         unusable={name: state.reason for name, state in states.items() if not state.usable},
         versions={name: state.versions for name, state in states.items()},
         preset=request.preset,
+        interpreter=other,
     )
 
 
@@ -215,10 +227,15 @@ def resume(folder: Path) -> Plan:
     """
     stored = journal.read(folder)
     header = stored.header
+    if header.get("side"):
+        raise XpbenchError(
+            f"{folder} is one side of a comparison that interleaved two: it can be shown, and not "
+            "resumed; measure both anew with `xpbench ab`"
+        )
     try:
-        files = [Path(file) for file in header["files"]]
+        files = [sources.file_of(name) for name in header["files"]]
         settings = Settings(**header["settings"])
-        sources = dict(header["sources"])
+        then_sources = dict(header["sources"])
         unusable, versions, preset = header["unusable"], header["versions"], header["preset"]
     except (KeyError, TypeError) as fault:
         raise XpbenchError(
@@ -235,19 +252,12 @@ def resume(folder: Path) -> Plan:
                 f"{folder} was begun with {_list(then)}, and {_list(now)} is installed now: "
                 "one run measures one set of versions; install those, or start a new run"
             )
-    if _sources(found, stored.cases) != sources:
+    if sources.digests(found, {case.kernel for case in stored.cases}) != then_sources:
         raise XpbenchError(
             f"{folder} was begun with kernels or an xpbench that have changed since: one run measures "
             "one program; start a new run"
         )
     return Plan(found, stored.cases, settings, unusable, versions, preset)
-
-
-def _sources(found: Registry, cases: Sequence[Case]) -> dict[str, str]:
-    """The version of xpbench, and a digest of every file that says what is computed."""
-    files = {Path(found.kernels[case.kernel].file) for case in cases} | set(found.files)
-    digests = {str(file): hashlib.sha256(file.read_bytes()).hexdigest()[:16] for file in sorted(files)}
-    return {"xpbench": xpbench.__version__, **digests}
 
 
 def finished(folder: Path) -> "Results":
@@ -317,6 +327,7 @@ def _is_path(text: str) -> bool:
 
 
 def _header(prepared: Plan, name: str, created: str) -> dict[str, Any]:
+    other = prepared.interpreter
     kernels: dict[str, dict[str, Any]] = {}
     for case in prepared.cases:
         kernel = prepared.registry.kernels[case.kernel]
@@ -338,15 +349,16 @@ def _header(prepared: Plan, name: str, created: str) -> dict[str, Any]:
         "schema": journal.SCHEMA,
         "name": name,
         "created": created,
-        "xpbench": xpbench.__version__,
+        "xpbench": (other.sources if other else {}).get("xpbench", xpbench.__version__),
         "preset": prepared.preset,
         "seed": prepared.settings.seed,
         "settings": prepared.settings.to_json(),
-        "files": [str(file) for file in prepared.registry.files],
-        "sources": _sources(prepared.registry, prepared.cases),
+        "files": [sources.name_of(file) for file in prepared.registry.files],
+        "sources": other.sources if other else sources.digests(prepared.registry, kernels),
+        "side": "other interpreter" if other else None,
         "versions": {name: dict(versions) for name, versions in prepared.versions.items()},
         "unusable": dict(prepared.unusable),
-        "machine": machine.describe(),
+        "machine": machine.describe() | ({"python": other.python} if other else {}),
         "kernels": kernels,
         "cases": [case.to_json() for case in prepared.cases],
     }

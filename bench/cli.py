@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from xpbench.bench.commands.ab import ab
 from xpbench.bench.commands.calibrate import calibrate
+from xpbench.bench.commands.compare import compare
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.options import (
     AsJson,
@@ -61,6 +63,8 @@ listing = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(listing, name="list")
+app.command(epilog="Example: xpbench compare results/before results/after --format md")(compare)
+app.command(epilog="Example: xpbench ab old/.venv new/.venv matmul svd --backend numpy")(ab)
 app.command(epilog="Example: xpbench calibrate --backend numpy --comparisons 40")(calibrate)
 
 
@@ -166,7 +170,7 @@ def verify(
         timeout=timeout,
         seed=seed,
     )
-    with observer_of(prepared.job(Path()), set()) as observer:
+    with observer_of({"": prepared.job(Path())}, set()) as observer:
         found = verification.verify(prepared, observer)
     if as_json:
         print(json.dumps(plain_json(as_records(found)), indent=2, allow_nan=False))
@@ -378,7 +382,7 @@ def _measure(prepared: "Plan", folder: Path) -> "Account":
                     f"{len(job.cases)} cases, for what is unclear: {len(job.forks)} forks more",
                     file=sys.stderr,
                 )
-            with observer_of(job, runner.progress_of(folder).done) as observer:
+            with observer_of({"": job}, runner.progress_of(folder).done) as observer:
                 runner.execute(job, observer, account)
     except KeyboardInterrupt:
         # An impatient second Ctrl-C must not cost the table and the word on how to go on.

@@ -28,20 +28,20 @@ class State:
     versions: dict[str, str]
 
 
-def states(found: Registry, names: Sequence[str]) -> dict[str, State]:
-    """The state of the backends called ``names``, in their order."""
+def states(found: Registry, names: Sequence[str], python: str = sys.executable) -> dict[str, State]:
+    """The state of the backends called ``names``, in their order, in the interpreter ``python``."""
     libraries: dict[str, list[str]] = {}
     for name in names:
         libraries.setdefault(found.backends[name].library, []).append(name)
     with ThreadPoolExecutor() as pool:
-        answers = pool.map(lambda group: _ask(found, group), libraries.values())
+        answers = pool.map(lambda group: _ask(found, group, python), libraries.values())
         known = {state.backend: state for answer in answers for state in answer}
     return {name: known[name] for name in names}
 
 
-def _ask(found: Registry, names: Sequence[str]) -> list[State]:
+def _ask(found: Registry, names: Sequence[str], python: str) -> list[State]:
     question = json.dumps({"backends": list(names), "files": [str(file) for file in found.files]})
-    command = [sys.executable, "-P", "-m", "xpbench.bench.probe", question]
+    command = [python, "-P", "-m", "xpbench.bench.probe", question]
     try:
         process = subprocess.run(
             command,

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -141,9 +142,34 @@ class Lines:
             self._next = time.monotonic() + LINE_SECONDS
 
 
-def observer_of(job: "Job", done: set[tuple[str, int]]) -> Bar | Lines:
-    """Who tells, on standard error, how far ``job`` is; ``done`` holds what was measured already."""
-    forecast = Forecast(job.weights, job.fork_range, job.seconds, done)
+@dataclass(frozen=True)
+class Prefixed:
+    """Tells an observer of one run among several: the ids of its cases begin with ``prefix``."""
+
+    prefix: str
+    observer: Bar | Lines
+
+    def preparing(self, case: str, done: int, total: int) -> None:
+        self.observer.preparing(self.prefix + case, done, total)
+
+    def started(self, case: str, fork: int) -> None:
+        self.observer.started(self.prefix + case, fork)
+
+    def finished(self, case: str, fork: int, status: str, seconds: float) -> None:
+        self.observer.finished(self.prefix + case, fork, status, seconds)
+
+    def note(self, text: str) -> None:
+        self.observer.note(self.prefix + text)
+
+
+def observer_of(jobs: "Mapping[str, Job]", done: set[tuple[str, int]]) -> Bar | Lines:
+    """Who tells, on standard error, how far ``jobs`` are, which are known by their prefixes.
+
+    ``done`` holds what was measured already.
+    """
+    weights = {prefix + case: w for prefix, job in jobs.items() for case, w in job.weights.items()}
+    forks = next(iter(jobs.values())).fork_range
+    forecast = Forecast(weights, forks, sum(job.seconds for job in jobs.values()), done)
     console = Console(stderr=True)
     if console.is_terminal:
         return Bar(console, forecast)

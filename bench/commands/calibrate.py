@@ -130,7 +130,7 @@ def _measure(prepared: "Plan", folder: Path) -> None:
 
     job = prepared.job(folder)
     try:
-        with observer_of(job, runner.progress_of(folder).done) as observer:
+        with observer_of({"": job}, runner.progress_of(folder).done) as observer:
             runner.execute(job, observer)
     except KeyboardInterrupt:
         cures = f"`--show {folder}` tells what was found so far, `--resume {folder}` measures the rest"

@@ -23,7 +23,7 @@ def as_rich(sheet: Sheet) -> Group:
     parts: list[RenderableType] = [Text(sheet.title, style="dim")]
     for part in sheet.parts:
         for grid in part.grids:
-            parts += [Text(), _caption(grid.caption), _table(grid)]
+            parts += [Text(), _caption(grid.caption), as_grid(grid)]
         if part.legend:
             parts += [Text(), Text(" · ".join(part.legend), style="dim")]
         if part.notes:
@@ -36,7 +36,8 @@ def _caption(text: str) -> Text:
     return Text.assemble((first, "bold"), (separator + rest, "dim"))
 
 
-def _table(grid: Grid) -> Table:
+def as_grid(grid: Grid) -> Table:
+    """One grid as a table, without its caption."""
     table = Table(
         box=box.SIMPLE_HEAD,
         show_edge=False,

@@ -1,0 +1,314 @@
+"""What changed between two runs, and may it be believed?"""
+
+import math
+import statistics
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from xpbench.bench import stats
+from xpbench.bench.case import Case
+from xpbench.bench.exceptions import XpbenchError
+from xpbench.bench.journal import Run
+from xpbench.bench.measurement import Measurement
+from xpbench.bench.multiple_comparisons import benjamini_hochberg, forks_needed
+from xpbench.bench.stats import MIN_FORKS, Ratio
+
+APART, INTERLEAVED = 0.10, 0.05
+"""The least bands. Two runs one after the other differ falsely by some percent whatever is done."""
+DRIFT = 0.02
+"""The machine is said to have changed where its anchor did, by more than this."""
+ANCHORS = {"anchor_compute_s": "compute", "anchor_memory_s": "memory"}
+
+
+@dataclass(frozen=True)
+class Change:
+    """One case in both runs.
+
+    ``ratio`` is how many times as long NEW takes; ``verdict`` is ``slower``, ``faster``, ``same`` or
+    ``unclear``, and ``None`` where nobody may say. ``base_s`` and ``new_s`` are seconds a call: medians
+    over forks of each fork's shortest round. A status is one of ``measurement.STATUSES``, or ``None``
+    where the run does not have the case.
+    """
+
+    case: Case
+    base_status: str | None
+    new_status: str | None
+    reason: str = ""
+    base: tuple[float, ...] = ()
+    new: tuple[float, ...] = ()
+    ratio: Ratio | None = None
+    p_value: float | None = None
+    verdict: str | None = None
+
+    @property
+    def base_s(self) -> float | None:
+        return statistics.median(self.base) if self.base else None
+
+    @property
+    def new_s(self) -> float | None:
+        return statistics.median(self.new) if self.new else None
+
+    @property
+    def estimate(self) -> float:
+        """How many times as long NEW takes, with or without an interval; both sides must be timed."""
+        return self.ratio.value if self.ratio else stats.ratio_estimate(self.new, self.base)
+
+    @property
+    def newly_wrong(self) -> bool:
+        return self.new_status == "wrong" and self.base_status != "wrong"
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How much slower the machine was in NEW, by a piece of work that depends on no array library."""
+
+    work: str
+    ratio: Ratio
+
+    @property
+    def seen(self) -> bool:
+        excludes = not self.ratio.low <= 1 <= self.ratio.high
+        return excludes and abs(math.log(self.ratio.value)) > math.log1p(DRIFT)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What became of every case from run ``base`` to run ``new``.
+
+    ``band`` is the least change of a verdict, widened by the drift that was seen; ``forks`` is the
+    smallest number of forks of a compared case, ``needed`` how many a side so many cases ask for.
+    """
+
+    base: str
+    new: str
+    same_run: bool
+    changes: tuple[Change, ...]
+    band: float
+    drifts: tuple[Drift, ...]
+    forks: int | None
+    needed: int
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def timed(self) -> list[Change]:
+        return [change for change in self.changes if change.base and change.new]
+
+    def having(self, verdict: str | None) -> list[Change]:
+        """The timed cases with a verdict, the largest change first."""
+        found = [change for change in self.timed if change.verdict == verdict]
+        return sorted(found, key=lambda change: -abs(math.log(change.estimate)))
+
+    @property
+    def regressed(self) -> bool:
+        return bool(self.having("slower")) or any(change.newly_wrong for change in self.changes)
+
+
+def compare(base: Run, new: Run, band: float | None = None, interleaved: bool = False) -> Comparison:
+    """Compares two runs case by case, with Benjamini and Hochberg's procedure over all of them.
+
+    The process is the unit, and its shortest round stands for it. A case is called ``slower`` or
+    ``faster`` where the procedure reports it at a false discovery rate of 5 % and the ratio is beyond
+    ``band``; ``same`` where its whole interval is within.
+
+    Raises
+    ------
+    XpbenchError
+        If ``band`` is narrower than the least: 5 % for runs measured turn by turn, 10 % for others.
+    """
+    least = INTERLEAVED if interleaved else APART
+    band = least if band is None else band
+    if not least <= band < 10:
+        raise XpbenchError(
+            f"--band {band:g}: expected a share from {least:g} to 10. Two runs one after the other "
+            "differ by some percent even where nothing changed; `xpbench ab` sees smaller changes"
+        )
+    same_run = base.path.resolve() == new.path.resolve()
+    drifts = () if same_run else tuple(_drifts(base, new))
+    widened = max([band, *(_reach(drift, band) for drift in drifts if drift.seen)])
+    changes = _judged([_change(*pair) for pair in _matched(base, new)], widened)
+    if same_run:
+        changes = [replace(c, verdict="same" if c.verdict else None) for c in changes]
+    timed = [change for change in changes if change.base and change.new]
+    forks = min((min(len(change.base), len(change.new)) for change in timed), default=None)
+    return Comparison(
+        base=base.name,
+        new=new.name,
+        same_run=same_run,
+        changes=tuple(changes),
+        band=widened,
+        drifts=drifts,
+        forks=forks,
+        needed=forks_needed(len(timed)),
+        warnings=tuple(_warnings(base, new, drifts, interleaved or same_run)),
+        notes=tuple(_differences(base, new, _EXPECTED)),
+    )
+
+
+def _matched(
+    base: Run, new: Run
+) -> Iterator[tuple[Case, list[Measurement] | None, list[Measurement] | None]]:
+    """Every case of either run, with its records in both."""
+    found = [_records(run) for run in (base, new)]
+    cases = {key: case for records in found for key, (case, _) in records.items()}
+    for key, case in cases.items():
+        before, after = (records[key][1] if key in records else None for records in found)
+        yield case, before, after
+
+
+def _records(run: Run) -> dict[tuple[str, int], tuple[Case, list[Measurement]]]:
+    found: dict[tuple[str, int], tuple[Case, list[Measurement]]] = {
+        (str(case), case.threads): (case, []) for case in run.cases
+    }
+    for m in run.measurements:
+        found.setdefault((str(m.case), m.case.threads), (m.case, []))[1].append(m)
+    return found
+
+
+def _change(case: Case, base: list[Measurement] | None, new: list[Measurement] | None) -> Change:
+    before, after = _status(base), _status(new)
+    reasons = [m.reason for m in [*(new or []), *(base or [])] if m.status == (after or before)]
+    change = Change(case, before, after, next(iter(reasons), ""), _minima(base), _minima(new))
+    if before != "ok" or after != "ok" or not (change.base and change.new):
+        return replace(change, base=(), new=())
+    return replace(
+        change,
+        ratio=stats.ratio(change.new, change.base),
+        p_value=stats.rank_sum_p_value(change.new, change.base),
+    )
+
+
+def _minima(records: Iterable[Measurement] | None) -> tuple[float, ...]:
+    return tuple(stats.fork_minimum(m.samples) for m in records or () if m.status == "ok" and m.samples)
+
+
+def _status(records: Sequence[Measurement] | None) -> str | None:
+    """One word over all forks: a wrong result outweighs right ones, and a right one a fault."""
+    if records is None:
+        return None
+    statuses = [m.status for m in records]
+    return next((word for word in ("wrong", "ok") if word in statuses), (*statuses, "not_run")[0])
+
+
+def _judged(changes: Sequence[Change], band: float) -> list[Change]:
+    """The changes with their verdicts, which depend on one another."""
+    comparable = {
+        str(index): change.p_value
+        for index, change in enumerate(changes)
+        if change.p_value is not None and min(len(change.base), len(change.new)) >= MIN_FORKS
+    }
+    reported = benjamini_hochberg(comparable)
+    return [
+        replace(change, verdict=_verdict(change, str(index) in reported, band))
+        if str(index) in comparable
+        else change
+        for index, change in enumerate(changes)
+    ]
+
+
+def _verdict(change: Change, reported: bool, band: float) -> str | None:
+    """The verdict of the pair alone, which says that something changed only where that is reported."""
+    verdict = stats.verdict(change.ratio, band)
+    return "unclear" if verdict in ("faster", "slower") and not reported else verdict
+
+
+def _drifts(base: Run, new: Run) -> Iterator[Drift]:
+    for key, work in ANCHORS.items():
+        ratio = stats.ratio(_anchor(new, key), _anchor(base, key))
+        if ratio is not None:
+            yield Drift(work, ratio)
+
+
+def _anchor(run: Run, key: str) -> list[float]:
+    """By fork, the shortest time that any of its processes took for the anchor."""
+    forks: dict[int, float] = {}
+    for m in run.measurements:
+        seconds = m.in_force.get(key)
+        if isinstance(seconds, float) and seconds > 0:
+            forks[m.fork] = min(seconds, forks.get(m.fork, math.inf))
+    return list(forks.values())
+
+
+def _reach(drift: Drift, band: float) -> float:
+    """The band in which the drift alone would leave a case that is within ``band`` of what it was."""
+    return (1 + band) * max(drift.ratio.value, 1 / drift.ratio.value) - 1
+
+
+def _warnings(base: Run, new: Run, drifts: Sequence[Drift], together: bool) -> Iterator[str]:
+    """What speaks against comparing the runs at all."""
+    if _machine(base, "id") != _machine(new, "id"):
+        yield (
+            f"the runs are from different machines ({_machine(base, 'cpu')}, {_machine(base, 'cores')} "
+            f"CPUs; {_machine(new, 'cpu')}, {_machine(new, 'cores')} CPUs), perhaps all that changed"
+        )
+    for drift in drifts:
+        if drift.seen:
+            value = drift.ratio.value
+            word = "slower" if value > 1 else "faster"
+            yield (
+                f"the machine itself was {max(value, 1 / value):.2f}x {word} in NEW, by a fixed piece "
+                f"of {drift.work} work: the band is widened by that"
+            )
+    if not drifts and not together:
+        yield "whether the machine drifted between the runs is not known: one of them has no anchor"
+    yield from _differences(base, new, _GRAVE)
+
+
+def _machine(run: Run, key: str) -> Any:
+    return run.header["machine"].get(key)
+
+
+def _settings(key: str) -> Callable[[Run], Any]:
+    return lambda run: run.header["settings"].get(key)
+
+
+def _in_force(run: Run) -> dict[str, str]:
+    """By backend and switch, what was read back, e.g. ``{"torch threads": "2"}``."""
+    seen: dict[str, set[str]] = {}
+    for m in run.measurements:
+        for key, value in m.in_force.items():
+            if key not in ANCHORS:
+                seen.setdefault(f"{m.case.backend} {key}", set()).add(str(value))
+    return {name: " or ".join(sorted(values)) for name, values in seen.items()}
+
+
+def _versions(run: Run) -> dict[str, str]:
+    return {
+        library: version
+        for versions in run.header["versions"].values()
+        if isinstance(versions, Mapping)
+        for library, version in versions.items()
+    }
+
+
+_GRAVE: dict[str, Callable[[Run], Any]] = {
+    "threads": _settings("threads"),
+    "precision": _settings("precision"),
+    "seconds of rounds": _settings("seconds"),
+    "seed of the inputs": _settings("seed"),
+    "in force": _in_force,
+}
+_EXPECTED: dict[str, Callable[[Run], Any]] = {
+    "Python": lambda run: _machine(run, "python"),
+    "xpbench": lambda run: run.header.get("xpbench"),
+    "": _versions,
+    "kernel file": lambda run: run.header.get("sources", {}),
+}
+
+
+def _differences(base: Run, new: Run, looks: Mapping[str, Callable[[Run], Any]]) -> Iterator[str]:
+    """One line for each thing in which the runs differ: its name, then BASE's and NEW's."""
+    for name, look in looks.items():
+        a, b = look(base), look(new)
+        if isinstance(a, Mapping) and isinstance(b, Mapping):
+            for key in sorted(set(a) & set(b)):
+                if a[key] != b[key]:
+                    what = f"{name} {key}".strip()
+                    yield (
+                        f"{what}: changed"
+                        if name == "kernel file"
+                        else f"{what}: {a[key]}, now {b[key]}"
+                    )
+        elif a != b:
+            yield f"{name}: {a}, now {b}"
