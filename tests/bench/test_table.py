@@ -56,8 +56,8 @@ def full_run(runs: Any, *places: str) -> pd.DataFrame:
     measured, unmeasured = [], []
     for index, place in enumerate(places):
         svd = runs.case(place, kernel="svd", size=(("n", 64), ("k", 8)), size_name="")
-        measured.append(runs.forks(runs.case(place), time=1e-3 * (1 + index % 3)))
-        measured.append(runs.forks(svd, time=4e-5 / (1 + index)))
+        measured.append(runs.forks(runs.case(place), time=1e-3 * (1 + index % 3), count=6))
+        measured.append(runs.forks(svd, time=4e-5 / (1 + index), count=6))
     last = runs.case(places[-1], kernel="pca")
     measured.append([Measurement(case=last, fork=0, status="unsupported", reason="no such verb")])
     unmeasured.append(runs.case(places[0], kernel="pca"))
