@@ -157,8 +157,8 @@ def prepare(
     settings = Settings(
         forks=forks,
         seconds=_in_range("time", preset.seconds if seconds is None else seconds, 0.0, 3600.0),
-        threads=_whole("threads", machine.available_cpus() if threads is None else threads, 1, 4096),
-        precision=_known_precision(precision),
+        threads=checked_threads(threads),
+        precision=known_precision(precision),
         seed=_whole("seed", seed, 0, 2**63),
         timeout=_in_range("timeout", timeout, 1e-3, 1e6),
         baseline=baseline,
@@ -368,7 +368,12 @@ def _list(versions: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {version}" for name, version in versions.items()) or "nothing"
 
 
-def _known_precision(name: str) -> str:
+def checked_threads(threads: int | None) -> int:
+    """The number of threads asked for, or as many as this process may use CPUs."""
+    return _whole("threads", machine.available_cpus() if threads is None else threads, 1, 4096)
+
+
+def known_precision(name: str) -> str:
     if name not in PRECISIONS:
         raise XpbenchError(f"--precision {name!r}: expected one of {', '.join(PRECISIONS)}")
     return name

@@ -12,6 +12,7 @@ import typer
 from xpbench.bench.commands.ab import ab
 from xpbench.bench.commands.calibrate import calibrate
 from xpbench.bench.commands.compare import compare
+from xpbench.bench.commands.doctor import doctor
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.options import (
     AsJson,
@@ -65,6 +66,7 @@ listing = typer.Typer(
 app.add_typer(listing, name="list")
 app.command(epilog="Example: xpbench compare results/before results/after --format md")(compare)
 app.command(epilog="Example: xpbench ab old/.venv new/.venv matmul svd --backend numpy")(ab)
+app.command(epilog="Example: xpbench doctor --threads 4")(doctor)
 app.command(epilog="Example: xpbench calibrate --backend numpy --comparisons 40")(calibrate)
 
 

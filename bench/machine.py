@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xpbench.bench import processor
+
 PRESSURE = Path("/proc/pressure/cpu")
 
 
@@ -62,26 +64,23 @@ def _share(before: float | None, after: float | None, whole: float) -> float | N
 
 def describe() -> dict[str, Any]:
     """What a reader must know of the machine. The host's name appears only as part of a hash."""
-    processor = _processor()
-    fingerprint = f"{platform.node()} {processor} {platform.system()}"
+    name = _processor()
+    fingerprint = f"{platform.node()} {name} {platform.system()}"
     return {
         "id": hashlib.sha256(fingerprint.encode()).hexdigest()[:8],
-        "cpu": processor,
+        "cpu": name,
         "cores": available_cpus(),
         "memory_bytes": _memory_bytes(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
-        "governor": _text(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")),
-        "cgroup_quota": _text(Path("/sys/fs/cgroup/cpu.max")),
+        **processor.describe(processor.available_cpus()),
         "cards": cards(),
     }
 
 
 def available_cpus() -> int:
-    """The CPUs this process may use, which containers and ``taskset`` make fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """How many CPUs this process may use."""
+    return len(processor.available_cpus())
 
 
 def cards() -> list[str]:
@@ -99,7 +98,7 @@ def _waited_seconds() -> float | None:
 
     Linux's pressure stall information (``/proc/pressure/cpu``, line ``some``); ``None`` elsewhere.
     """
-    line = (_text(PRESSURE) or "").split("\n")[0]
+    line = (processor.text(PRESSURE) or "").split("\n")[0]
     fields = dict(part.split("=") for part in line.split()[1:])
     return int(fields["total"]) * 1e-6 if "total" in fields else None
 
@@ -111,7 +110,7 @@ def _others_seconds() -> float | None:
     counts. Pressure cannot tell others from the threads of a library that crowds itself out; this
     can. ``None`` where there is no such file.
     """
-    fields = (_text(Path("/proc/stat")) or "").split("\n")[0].split()
+    fields = (processor.text(Path("/proc/stat")) or "").split("\n")[0].split()
     if len(fields) < 9:
         return None
     user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, fields[1:9])
@@ -130,11 +129,4 @@ def _memory_bytes() -> int | None:
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError):
-        return None
-
-
-def _text(path: Path) -> str | None:
-    try:
-        return path.read_text().strip()
-    except OSError:
         return None

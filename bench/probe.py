@@ -1,6 +1,7 @@
 """Which backends can be used on this machine: each library is asked in a process of its own."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -10,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from xpbench.bench import registry
-from xpbench.bench.backend import Backend
+from xpbench.bench.backend import Backend, Setting
+from xpbench.bench.exceptions import one_line
+from xpbench.bench.measurement import as_json
 from xpbench.bench.registry import Registry
 from xpbench.bench.task import announce
 
@@ -60,6 +63,30 @@ def _ask(found: Registry, names: Sequence[str], python: str) -> list[State]:
     return [State(**{**state, "devices": tuple(state["devices"])}) for state in answer]
 
 
+def in_force(found: Registry, name: str, setting: Setting) -> dict[str, Any]:
+    """What the backend called ``name`` reads back in a process that is started as workers are.
+
+    ``{"fault": ...}`` where it cannot be loaded.
+    """
+    backend = found.backends[name]
+    asked = {"load": name, "setting": vars(setting), "files": [str(file) for file in found.files]}
+    command = [sys.executable, "-P", "-m", "xpbench.bench.probe", json.dumps(asked)]
+    try:
+        process = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+            env={**os.environ, **backend.environment(setting)},
+        )
+        answer: dict[str, Any] = json.loads(process.stdout)
+    except (subprocess.TimeoutExpired, json.JSONDecodeError):
+        return {"fault": f"{backend.library} could not be loaded"}
+    return answer
+
+
 def _broken(found: Registry, names: Sequence[str], reason: str) -> list[State]:
     return [State(name, False, reason, (), found.backends[name].versions()) for name in names]
 
@@ -70,11 +97,23 @@ def _answer(backend: Backend) -> dict[str, Any]:
     return vars(State(backend.name, reason is None, reason or "", devices, backend.versions()))
 
 
+def _loaded(backend: Backend, setting: Setting) -> dict[str, Any]:
+    try:
+        backend.load(setting)
+        read: dict[str, Any] = as_json(backend.in_force())
+        return read
+    except Exception as error:
+        return {"fault": one_line(error)}
+
+
 def main(question: str) -> None:
     """Answers for the backends named in ``question`` on standard output."""
     say = announce()
     asked = json.loads(question)
     found = registry.find([Path(file) for file in asked["files"]])
+    if "load" in asked:
+        say(_loaded(found.backend(asked["load"]), Setting(**asked["setting"])))
+        return
     answers = []
     for name in asked["backends"]:
         try:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xpbench.bench import agreement, clock, data, journal, machine, registry, threads
+from xpbench.bench import agreement, clock, data, journal, machine, noise, registry, threads
 from xpbench.bench.backend import Backend
 from xpbench.bench.case import Case
 from xpbench.bench.exceptions import Unsupported, is_refusal, one_line
@@ -259,7 +259,11 @@ def main(task_file: str) -> None:
         _give_up(task, say, "failed", f"{backend.library} could not be loaded: {one_line(error)}")
         return
     say(event="ready")
-    _run_session(Worker(task, found.kernels, backend, backend.in_force()), say)
+    in_force = backend.in_force()
+    if task.seconds > 0:
+        anchor = noise.anchor()
+        in_force |= {"anchor_compute_s": anchor.compute_s, "anchor_memory_s": anchor.memory_s}
+    _run_session(Worker(task, found.kernels, backend, in_force), say)
 
 
 def _give_up(task: Task, say: Callable[..., None], status: str, reason: str) -> None:
