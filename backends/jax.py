@@ -163,6 +163,7 @@ class Jax(Backend):
         super().__init__()
         self._compiling = _CompileClock()
         self._device: Any = None
+        self._adding: Any = None
 
     def environment(self, setting: Setting) -> dict[str, str]:
         variables = {
@@ -229,6 +230,13 @@ class Jax(Backend):
         import jax
 
         return jax.jit(function)
+
+    def add_in_place(self, x: Array, y: Array) -> Array:
+        if self._adding is None:
+            import jax
+
+            self._adding = jax.jit(lambda x, y: y + x, donate_argnums=1)
+        return self._adding(x, y)
 
     def compile_seconds(self) -> float | None:
         return self._compiling.seconds

@@ -9,6 +9,7 @@ PHASES = {
     "first_call": "first calls and compilation",
     "warm_up": "warm-up",
     "rounds": "timed rounds",
+    "roofs": "roofs",
 }
 """What a run cannot do without, in the order of a case's life; all else is the harness's own share."""
 

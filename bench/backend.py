@@ -132,6 +132,14 @@ class Backend:
         """``function`` of arrays alone, in the form this backend times."""
         return function
 
+    def add_in_place(self, x: Array, y: Array) -> Array:
+        """y + x in the memory of y, which is gone afterwards: what a bandwidth is measured by.
+
+        A library whose arrays cannot change overrides it, or it measures a fresh output.
+        """
+        y += x
+        return y
+
     def compile_seconds(self) -> float | None:
         """Seconds the library has spent compiling in this process; ``None`` where it does not say."""
         return None

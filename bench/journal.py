@@ -2,18 +2,22 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from xpbench.bench.case import Case
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.measurement import Measurement, as_json, read_case
+from xpbench.bench.roof import Roof
 
 SCHEMA = 1
 HEADER = "run.json"
 JOURNAL = "journal.jsonl"
+ROOFS = "roofs.jsonl"
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -21,13 +25,14 @@ class Run:
     """A stored run: what was planned where (``header``), and what was seen.
 
     ``measurements`` holds one per case and fork, in the order of the journal. ``damaged`` names the
-    lines that could not be read, and why.
+    lines that could not be read, and why; ``roofs`` is what the machine was seen to do at most.
     """
 
     path: Path
     header: dict[str, Any]
     measurements: tuple[Measurement, ...]
     damaged: tuple[str, ...] = ()
+    roofs: tuple[Roof, ...] = ()
 
     @property
     def name(self) -> str:
@@ -49,7 +54,7 @@ def create(folder: Path, header: dict[str, Any]) -> None:
     XpbenchError
         If the folder holds a run already, or cannot be written.
     """
-    for name in (HEADER, JOURNAL):
+    for name in (HEADER, JOURNAL, ROOFS):
         if (folder / name).exists():
             raise XpbenchError(
                 f"{folder} holds a run already ({name}): "
@@ -79,8 +84,16 @@ def append(folder: Path, measurement: Measurement) -> None:
     XpbenchError
         If the line cannot be written whole.
     """
-    line = json.dumps(measurement.to_json(), allow_nan=False).encode() + b"\n"
-    path = folder / JOURNAL
+    _append(folder / JOURNAL, measurement.to_json())
+
+
+def append_roof(folder: Path, roof: Roof) -> None:
+    """Adds a roof, as ``append`` adds a measurement."""
+    _append(folder / ROOFS, roof.to_json())
+
+
+def _append(path: Path, record: dict[str, Any]) -> None:
+    line = json.dumps(record, allow_nan=False).encode() + b"\n"
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
@@ -112,17 +125,22 @@ def read(folder: Path) -> Run:
         folder = folder.parent
     header = _read_header(folder)
     found: dict[tuple[str, int], Measurement] = {}
-    damaged = []
-    for number, line in _lines(folder / JOURNAL):
+    damaged: list[str] = []
+    for measurement in _whole(folder / JOURNAL, Measurement.from_json, damaged):
+        found[measurement.key] = measurement.after(found.get(measurement.key))
+    roofs = tuple(_whole(folder / ROOFS, Roof.from_json, damaged))
+    return Run(folder, header, tuple(found.values()), tuple(damaged), roofs)
+
+
+def _whole(path: Path, read: Callable[[Any], _T], damaged: list[str]) -> Iterator[_T]:
+    """What ``read`` makes of every line; those it cannot are added to ``damaged``."""
+    for number, line in _lines(path):
         try:
-            measurement = Measurement.from_json(json.loads(line))
+            yield read(json.loads(line))
         except (ValueError, RecursionError) as fault:
-            damaged.append(f"{folder / JOURNAL}:{number}: left out, it is not whole JSON ({fault})")
+            damaged.append(f"{path}:{number}: left out, it is not whole JSON ({fault})")
         except XpbenchError as fault:
-            damaged.append(f"{folder / JOURNAL}:{number}: left out, {fault}")
-        else:
-            found[measurement.key] = measurement.after(found.get(measurement.key))
-    return Run(folder, header, tuple(found.values()), tuple(damaged))
+            damaged.append(f"{path}:{number}: left out, {fault}")
 
 
 def _ends_torn(descriptor: int) -> bool:

@@ -223,6 +223,8 @@ class _Run:
             nonlocal began
             if event["event"] == "ready":
                 self.account.add({"imports": time.monotonic() - spawned})
+            elif event["event"] == "roofs":
+                self.account.add(event["spent"])
             elif event["event"] == "start":
                 began = time.monotonic()
                 self.observer.started(event["id"], visit.fork)

@@ -11,7 +11,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xpbench.bench import agreement, clock, data, journal, machine, noise, registry, threads
+from xpbench.bench import (
+    agreement,
+    clock,
+    data,
+    journal,
+    machine,
+    noise,
+    processor,
+    registry,
+    roofs,
+    threads,
+)
 from xpbench.bench.backend import Backend
 from xpbench.bench.case import Case
 from xpbench.bench.exceptions import Unsupported, is_refusal, one_line
@@ -263,7 +274,19 @@ def main(task_file: str) -> None:
     if task.seconds > 0:
         anchor = noise.anchor()
         in_force |= {"anchor_compute_s": anchor.compute_s, "anchor_memory_s": anchor.memory_s}
+    if task.roofs:
+        say(event="roofs", spent={"roofs": _measure_roofs(task, backend)})
     _run_session(Worker(task, found.kernels, backend, in_force), say)
+
+
+def _measure_roofs(task: Task, backend: Backend) -> float:
+    """Measures and stores the roofs of every dtype of the task; returns the seconds it took."""
+    start = time.perf_counter()
+    cache = processor.cache_bytes(processor.available_cpus())
+    for dtype in sorted({case.dtype for case in task.cases}):
+        roof = roofs.measure(backend, dtype, task.setting.precision, task.fork, cache)
+        journal.append_roof(task.run, roof)
+    return time.perf_counter() - start
 
 
 def _give_up(task: Task, say: Callable[..., None], status: str, reason: str) -> None:

@@ -10,14 +10,12 @@ from typing import Any
 
 import pandas as pd
 
-from xpbench.bench import stats
+from xpbench.bench import roofline, stats
 from xpbench.bench.case import Case
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.journal import Run
 from xpbench.bench.measurement import Measurement
-
-DISTURBED = 0.10
-"""A fork counts as disturbed where other processes took more than this share of the CPUs' time."""
+from xpbench.bench.report.quantities import duration
 
 NOT_FINITE = sys.float_info.max
 """What ``error`` holds where the error is infinite or NaN, which neither JSON nor a null can say."""
@@ -69,9 +67,14 @@ COLUMNS = {
     "id": "string",
     "size_name": "string",
     "baseline": "string",
+    "intensity": "Float64",
+    "transfer_out_s": "Float64",
+    "modes": "string",
 }
-"""The columns and their pandas dtypes, all of which have a null. The last three go beyond the contract:
-the case's id, the preset its size came from, and the ``backend@device`` its ratio is against."""
+"""The columns and their pandas dtypes, all of which have a null. The last six go beyond the contract:
+the case's id, the preset its size came from, the ``backend@device`` its ratio is against, operations a
+compulsory byte, the time of the outputs' way to the host, and the two times between which its processes
+are divided, where they are."""
 
 
 @dataclass(frozen=True)
@@ -123,9 +126,20 @@ def summarise(runs: Sequence[Run], baseline: str | None = None) -> pd.DataFrame:
     rows = [
         row
         for run, name, cases in zip(runs, names, seen, strict=True)
-        for row in _rows(run, name, cases, baseline or run.header["settings"].get("baseline") or "numpy")
+        for row in _rows(run, name, cases, baseline or baseline_of(run))
     ]
     return pd.DataFrame({name: _column([row.get(name) for row in rows], name) for name in COLUMNS})
+
+
+def baseline_of(run: Run) -> str:
+    """The baseline that the run was told."""
+    return str(run.header["settings"].get("baseline") or "numpy")
+
+
+def level_of(run: Run) -> float:
+    """The level of the run's intervals, which depends on how often its verdicts were looked at."""
+    looks = run.header["settings"].get("looks")
+    return stats.level_of(looks if isinstance(looks, int) and looks > 0 else 1)
 
 
 def _column(values: Sequence[Any], name: str) -> Any:
@@ -171,25 +185,28 @@ def _rows(run: Run, name: str, cases: Sequence[_Seen], baseline: str) -> Iterabl
     groups: defaultdict[tuple[Any, ...], list[_Seen]] = defaultdict(list)
     for one in cases:
         groups[one.case.row].append(one)
-    judged = {row: _judge(group, baseline) for row, group in groups.items()}
+    level = level_of(run)
+    judged = {row: _judge(group, baseline, level) for row, group in groups.items()}
+    peaks = roofline.peaks(run.roofs)
     for one in cases:
         yield {
             "run": name,
             "machine": run.header["machine"].get("id"),
             **_figures(run.header, one),
+            **_placed(run.header, one, peaks),
             **judged[one.case.row][str(one.case)],
         }
 
 
-def _judge(group: Sequence[_Seen], baseline: str) -> dict[str, dict[str, Any]]:
+def _judge(group: Sequence[_Seen], baseline: str, level: float) -> dict[str, dict[str, Any]]:
     """By case id: the ratio and verdict against the baseline, and whether it is in the tie group."""
     reference = _baseline_of(group, baseline)
-    leaders = stats.tie_group({str(one.case): one.forks for one in group if one.ranked})
+    leaders = stats.tie_group({str(one.case): one.forks for one in group if one.ranked}, level)
     judged = {}
     for one in group:
         key = str(one.case)
         fastest = key in leaders if leaders is not None and one.timed else None
-        judged[key] = {"fastest": fastest, **_against(one, reference)}
+        judged[key] = {"fastest": fastest, **_against(one, reference, level)}
     return judged
 
 
@@ -206,12 +223,12 @@ def _is_on(place: str, name: str) -> bool:
     return backend == have_backend and (not device or device in (have_device, have_device.split(":")[0]))
 
 
-def _against(one: _Seen, reference: _Seen | None) -> dict[str, Any]:
+def _against(one: _Seen, reference: _Seen | None, level: float) -> dict[str, Any]:
     if reference is None or not one.timed:
         return {}
     if one is reference:
         return {"ratio": 1.0, "baseline": reference.place}
-    interval = stats.ratio(one.forks, reference.forks)
+    interval = stats.ratio(one.forks, reference.forks, level)
     return {
         "baseline": reference.place,
         "ratio": interval.value if interval else stats.ratio_estimate(one.forks, reference.forks),
@@ -228,7 +245,7 @@ def _figures(header: Mapping[str, Any], one: _Seen) -> dict[str, Any]:
     cold = [record for record in records if record.cold]
     time = stats.location(one.forks) if one.forks else stats.Location(math.nan, None, None, None)
     traffic = kernel.get("traffic", {}).get(f"{case.size_text}/{case.dtype}")
-    peaks = [record.peak_bytes for record in right if record.peak_bytes is not None]
+    held = [record.peak_bytes for record in right if record.peak_bytes is not None]
     return {
         "kernel": case.kernel,
         "chapter": kernel.get("chapter"),
@@ -243,7 +260,7 @@ def _figures(header: Mapping[str, Any], one: _Seen) -> dict[str, Any]:
         "status": one.status,
         "reason": _reason(one, header["settings"].get("forks")),
         "forks": len(one.forks),
-        "disturbed": sum((record.others or 0) > DISTURBED for record in right if record.samples),
+        "disturbed": sum(record.disturbed for record in right if record.samples),
         "time_s": time.value if one.forks else None,
         "time_low_s": time.low,
         "time_high_s": time.high,
@@ -253,16 +270,44 @@ def _figures(header: Mapping[str, Any], one: _Seen) -> dict[str, Any]:
             right, lambda r: stats.fork_summary(r.throughput_samples) if r.throughput_samples else None
         ),
         "transfer_s": _median(right, lambda record: record.transfer_s),
+        "transfer_out_s": _median(right, lambda record: record.transfer_out_s),
+        "modes": _modes(one.forks),
         "first_call_s": _median(cold, lambda record: record.first_call_s),
         "compile_s": _median(cold, lambda record: record.compile_s),
         "flops": _positive(kernel.get("flops", {}).get(case.size_text)),
         "traffic_bytes": _positive(_median(records, lambda record: record.traffic_bytes) or traffic),
-        "peak_bytes": max(peaks, default=None),
+        "peak_bytes": max(held, default=None),
         "error_unit": kernel.get("error_unit", "eps"),
         "id": str(case),
         "size_name": case.size_name or None,
         **_worst_error(one),
     }
+
+
+def _placed(
+    header: Mapping[str, Any], one: _Seen, peaks: Mapping[roofline.Key, roofline.Peak]
+) -> dict[str, Any]:
+    """Where a case with a cost model stands under the roof of its device."""
+    case, kernel = one.case, header["kernels"].get(one.case.kernel, {})
+    flops = _positive(kernel.get("flops", {}).get(case.size_text))
+    traffic = _positive(kernel.get("traffic", {}).get(f"{case.size_text}/{case.dtype}"))
+    traffic = traffic or _positive(_median(one.records, lambda record: record.traffic_bytes))
+    peak = peaks.get(roofline.key_of(case, one.compute_dtype or case.dtype))
+    if flops is None or traffic is None:
+        return {}
+    if not one.timed or peak is None:
+        return {"intensity": flops / traffic}
+    cache = header["machine"].get("cache_bytes") if case.device == "cpu" else None
+    dispatch = peak.dispatch_s.get(case.backend)
+    seconds = stats.location(one.forks).value
+    found = roofline.place(flops, traffic, seconds, peak, dispatch, cache)
+    return {"intensity": found.intensity, "roof_fraction": found.fraction, "bound": found.bound}
+
+
+def _modes(forks: Sequence[float]) -> str | None:
+    """The levels of a case whose processes fall into two groups, e.g. ``1.43 ms, 2.50 ms``."""
+    found = stats.modes(forks)
+    return None if found is None else ", ".join(duration(level) for level in found)
 
 
 def _median(

@@ -1,0 +1,59 @@
+"""What one process found that a device can do at most: one line beside the journal."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from xpbench.bench.exceptions import XpbenchError
+
+CACHE_TIMES = 4
+"""Arrays that fit so often into the last-level cache live there; those of a roof are as much larger."""
+
+
+@dataclass(frozen=True)
+class Roof:
+    """What one process reached, in one backend and dtype.
+
+    ``matmul_flops`` is in operations a second, for the shape named. ``reused_bytes`` and
+    ``fresh_bytes`` are bytes a second between processor and memory: the first with nothing to write
+    but what was read, the second with an output in memory that is new in every call, where each line
+    of the output is read before it is written (write-allocate: it counts twice). ``dispatch_s`` is
+    the time of the smallest call, awaited. ``None`` is what could not be measured.
+    """
+
+    backend: str
+    device: str
+    dtype: str
+    threads: int
+    precision: str
+    fork: int
+    matmul_flops: float | None = None
+    matmul_shape: str = ""
+    reused_bytes: float | None = None
+    fresh_bytes: float | None = None
+    dispatch_s: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> "Roof":
+        """The roof that ``to_json`` wrote; keys it does not know are left aside.
+
+        Raises
+        ------
+        XpbenchError
+            If a key is missing or a figure is none.
+        """
+        names = {part.name for part in fields(cls)}
+        if not isinstance(record, Mapping):
+            raise XpbenchError(f"a roof must be an object, not {record!r:.60}")
+        try:
+            roof = cls(**{name: record[name] for name in names & set(record)})
+        except TypeError as fault:
+            raise XpbenchError(f"a roof is malformed: {fault}") from None
+        figures = (roof.matmul_flops, roof.reused_bytes, roof.fresh_bytes, roof.dispatch_s)
+        if not all(f is None or (isinstance(f, int | float) and 0 < f < math.inf) for f in figures):
+            raise XpbenchError("a roof is malformed: its figures must be positive numbers or null")
+        return roof

@@ -1,0 +1,155 @@
+"""Where does a case stand under the roof of its device, and what binds it?
+
+Williams, Waterman and Patterson, "Roofline: an insightful visual performance model for multicore
+architectures", Communications of the ACM 52 (2009).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from xpbench.bench.case import Case
+from xpbench.bench.roof import CACHE_TIMES, Roof
+
+Key = tuple[str, str, int, str]
+"""Device, dtype, threads, precision."""
+
+
+@dataclass(frozen=True)
+class Peak:
+    """The roof of a device: for each figure the best over backends, shapes and forks, and whose it is.
+
+    Units as in :class:`xpbench.bench.roof.Roof`; ``dispatch_s`` is by backend. ``drift`` is how many
+    times as fast the last fork was as the first, by matrix products.
+    """
+
+    matmul_flops: float | None
+    matmul_by: str
+    reused_bytes: float | None
+    reused_by: str
+    fresh_bytes: float | None
+    fresh_by: str
+    dispatch_s: Mapping[str, float]
+    drift: float | None
+
+
+@dataclass(frozen=True)
+class Placement:
+    """``intensity`` in operations a byte, ``fraction`` of the roof, and the ``bound``: ``dispatch``,
+    ``cache``, ``compute`` or ``memory``. A fraction above 1 is a fault of the cost model."""
+
+    intensity: float | None
+    fraction: float | None
+    bound: str | None
+
+
+def key_of(case: Case, dtype: str) -> Key:
+    """The roof that a case which computes in ``dtype`` stands under."""
+    return (case.device, dtype, case.threads, case.precision)
+
+
+def peaks(roofs: Iterable[Roof]) -> dict[Key, Peak]:
+    """The roof of every device, dtype, thread count and precision that was measured."""
+    groups: dict[Key, list[Roof]] = {}
+    for roof in roofs:
+        key = (roof.device, roof.dtype, roof.threads, roof.precision)
+        groups.setdefault(key, []).append(roof)
+    return {key: _peak(group) for key, group in groups.items()}
+
+
+def place(
+    flops: float | None,
+    traffic: float | None,
+    seconds: float,
+    peak: Peak,
+    dispatch_s: float | None,
+    cache_bytes: int | None,
+) -> Placement:
+    """Where a case stands that does ``flops`` operations on ``traffic`` compulsory bytes in ``seconds``.
+
+    It is bound by ``dispatch`` where the smallest call of its backend takes at least half as long, by
+    ``cache`` where its arrays fit ``CACHE_TIMES`` times into ``cache_bytes`` (then no roof of the
+    memory holds), else by whichever of computing and moving must take longer at the least; the
+    fraction is that least time over ``seconds``. The bandwidth is the best, with reused memory.
+    """
+    intensity = flops / traffic if flops and traffic else None
+    if dispatch_s is not None and dispatch_s >= seconds / 2:
+        return Placement(intensity, None, "dispatch")
+    if traffic is not None and cache_bytes is not None and CACHE_TIMES * traffic <= cache_bytes:
+        return Placement(intensity, None, "cache")
+    least = {
+        "compute": _least(flops, peak.matmul_flops),
+        "memory": _least(traffic, peak.reused_bytes),
+    }
+    known = {bound: time for bound, time in least.items() if time is not None}
+    if not known:
+        return Placement(intensity, None, None)
+    bound = max(known, key=known.__getitem__)
+    return Placement(intensity, known[bound] / seconds, bound)
+
+
+def vendor(machine: Mapping[str, Any], key: Key) -> tuple[float | None, float | None]:
+    """The maker's operations and bytes a second; ``None`` where they are not known.
+
+    Of a card, from its data sheet; of a processor, from its clock and the width of its vectors.
+    """
+    device, dtype, threads, precision = key
+    if device == "cpu":
+        core = (machine.get("vendor_peak_flops") or {}).get(dtype)
+        return (core * threads if core else None), None
+    cards = machine.get("cards") or []
+    index = int(device.partition(":")[2] or 0)
+    name = cards[index] if index < len(cards) else ""
+    column = "tf32" if precision == "tf32" and dtype == "float32" else dtype
+    for model, sheet in DATA_SHEETS.items():
+        if all(word in name for word in model.split()):
+            return sheet[column], sheet["bytes"]
+    return None, None
+
+
+DATA_SHEETS: dict[str, dict[str, float]] = {
+    "H200": {"float32": 67e12, "float64": 67e12, "tf32": 494.5e12, "bytes": 4.8e12},
+    "H100 PCIe": {"float32": 51e12, "float64": 51e12, "tf32": 378e12, "bytes": 2.0e12},
+    "H100": {"float32": 67e12, "float64": 67e12, "tf32": 494.5e12, "bytes": 3.35e12},
+    "A100 80GB": {"float32": 19.5e12, "float64": 19.5e12, "tf32": 156e12, "bytes": 1.935e12},
+    "A100": {"float32": 19.5e12, "float64": 19.5e12, "tf32": 156e12, "bytes": 1.555e12},
+    "V100": {"float32": 15.7e12, "float64": 7.8e12, "tf32": 15.7e12, "bytes": 0.9e12},
+    "L40S": {"float32": 91.6e12, "float64": 1.43e12, "tf32": 183e12, "bytes": 0.864e12},
+    "L4": {"float32": 30.3e12, "float64": 0.49e12, "tf32": 60e12, "bytes": 0.3e12},
+}
+"""NVIDIA's data sheets: operations a second without sparsity (float64 and tf32 by tensor cores, where
+the card has them), and bytes a second. The more particular name of a model stands first."""
+
+
+def _least(amount: float | None, rate: float | None) -> float | None:
+    return amount / rate if amount and rate else None
+
+
+def _peak(group: list[Roof]) -> Peak:
+    flops = max(group, key=lambda roof: roof.matmul_flops or 0)
+    reused = max(group, key=lambda roof: roof.reused_bytes or 0)
+    fresh = max(group, key=lambda roof: roof.fresh_bytes or 0)
+    dispatch: dict[str, float] = {}
+    for roof in group:
+        if roof.dispatch_s is not None:
+            dispatch[roof.backend] = min(roof.dispatch_s, dispatch.get(roof.backend, roof.dispatch_s))
+    return Peak(
+        matmul_flops=flops.matmul_flops,
+        matmul_by=f"{flops.backend} {flops.matmul_shape}".strip(),
+        reused_bytes=reused.reused_bytes,
+        reused_by=reused.backend,
+        fresh_bytes=fresh.fresh_bytes,
+        fresh_by=fresh.backend,
+        dispatch_s=dispatch,
+        drift=_drift(group),
+    )
+
+
+def _drift(group: list[Roof]) -> float | None:
+    """The best product of the last fork over that of the first, where two forks were measured."""
+    forks = sorted({roof.fork for roof in group})
+    best = [
+        max((roof.matmul_flops or 0 for roof in group if roof.fork == fork), default=0)
+        for fork in (forks[0], forks[-1])
+    ]
+    return best[1] / best[0] if len(forks) > 1 and all(best) else None
