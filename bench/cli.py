@@ -125,6 +125,7 @@ def run(
     _announce(prepared)
     if dry_run:
         return
+    _warn_of_noise()
     folder = resume or api.begin(prepared, out)
     print(f"results go to {folder}", file=sys.stderr)
     account = _measure(prepared, folder)
@@ -132,6 +133,13 @@ def run(
     print_tables(results.cases, "latency")
     print(f"\nThe run is in {folder}; `xpbench table {folder}` prints it again.")
     print(accounting.sentence(account), file=sys.stderr)
+    if disturbed := [m for m in results.run.measurements if m.disturbed and m.samples]:
+        timed = sum(bool(m.samples) for m in results.run.measurements)
+        print(
+            f"xpbench: other processes disturbed {len(disturbed)} of {timed} measurements, each twice "
+            "(marked ‡): on a quieter machine, less would be unclear",
+            file=sys.stderr,
+        )
     statuses = set(results.cases["status"])
     if "wrong" in statuses or (strict and statuses != {"ok"}):
         raise typer.Exit(DISAGREED)
@@ -369,6 +377,13 @@ def _announce(prepared: "Plan") -> None:
     )
     threads = prepared.settings.threads
     print(f"{counted}, about {words(prepared.seconds)} on {threads} threads", file=sys.stderr)
+
+
+def _warn_of_noise() -> None:
+    from xpbench.bench import noise
+
+    for warning in noise.warnings(noise.probe()):
+        print(f"xpbench: {warning} (`xpbench doctor` says more)", file=sys.stderr)
 
 
 def _measure(prepared: "Plan", folder: Path) -> "Account":

@@ -14,6 +14,23 @@ from xpbench.bench.report.quantities import percent, volume
 Severity = Literal["warning", "note"]
 LEAST_MEMORY = 4 * 2**30
 LEAST_DISK = 2**30
+MOST_SWAPPED = 64 * 2**20
+"""Bytes in swap below which they are what an idle service left there, not a machine short of memory."""
+REDUCED = frozenset(
+    {
+        "high",
+        "medium",
+        "tensorfloat32",
+        "bfloat16",
+        "COMPUTE_TYPE_TF32",
+        "COMPUTE_TYPE_BF16",
+        "COMPUTE_TYPE_FP16",
+    }
+)
+"""What torch, JAX and CuPy call products of float32 that keep fewer bits than 24.
+
+CuPy's COMPUTE_TYPE_DEFAULT is not among them: it keeps all bits where CUPY_TF32 is 0.
+"""
 
 
 @dataclass(frozen=True)
@@ -30,7 +47,7 @@ class Examination:
     """Everything that was looked at.
 
     ``machine`` is ``machine.describe()``; ``in_force`` what each usable backend read back; ``asked``
-    the threads and precision that it was asked for.
+    the threads and precision that it was asked for; ``swapped_bytes`` what is in swap, if known.
     """
 
     machine: Mapping[str, Any]
@@ -40,6 +57,7 @@ class Examination:
     threads: int
     precision: str
     disk_bytes: int
+    swapped_bytes: int | None = None
 
 
 def free_bytes(folder: Path) -> int:
@@ -88,11 +106,19 @@ def _of_machine(seen: Examination) -> Iterator[Advice]:
             "the clock may rise above its base while the chip is cool",
             "for times that hold all day, turn the boost off in /sys/devices/system/cpu",
         )
-    if machine.get("smt"):
+    if machine.get("smt") and seen.threads > max(1, cores // 2):
         yield Advice(
             "note",
             "two threads share a core (SMT)",
             f"compare with --threads {max(1, cores // 2)}, one for a core",
+        )
+    present = machine.get("cpus_present")
+    if present is not None and cores < present:
+        yield Advice(
+            "note",
+            f"{cores} of {present} CPUs may be used here (taskset, or a container's set of CPUs)",
+            "others on the rest share caches and memory; start from a shell that is not so bound to "
+            "use them all",
         )
     quota = processor.quota_cpus(machine.get("cgroup_quota"))
     if quota is not None and quota < seen.threads:
@@ -114,6 +140,12 @@ def _of_machine(seen: Examination) -> Iterator[Advice]:
             "warning",
             f"there are {volume(memory)} of memory",
             "leave sizes `large` and above out, or they may be stopped for want of it",
+        )
+    if seen.swapped_bytes is not None and seen.swapped_bytes > MOST_SWAPPED:
+        yield Advice(
+            "warning",
+            f"{volume(seen.swapped_bytes)} of memory are in swap, which is slow to come back",
+            "end what holds the memory, then swapoff -a && swapon -a",
         )
     if seen.disk_bytes < LEAST_DISK:
         yield Advice(
@@ -144,11 +176,14 @@ def _of_libraries(seen: Examination) -> Iterator[Advice]:
 
 def _of_precision(name: str, switches: Mapping[str, Any], precision: str) -> Iterator[Advice]:
     loose = [key for key, value in switches.items() if "tf32" in key and value is True]
+    named = switches.get("matmul_precision")
+    if named in REDUCED:
+        loose.append(f"matmul_precision {named}")
     if precision == "ieee" and loose:
         yield Advice(
             "warning",
-            f"{name} rounds products to TF32 ({', '.join(loose)}), though ieee was asked for",
-            "its float32 results have 11 bits; they are not comparable with the others'",
+            f"{name} may round products to TF32 or less ({', '.join(loose)}), though ieee was asked for",
+            "its float32 results may have 11 bits; they are not comparable with the others'",
         )
 
 

@@ -70,6 +70,7 @@ def describe() -> dict[str, Any]:
         "id": hashlib.sha256(fingerprint.encode()).hexdigest()[:8],
         "cpu": name,
         "cores": available_cpus(),
+        "cpus_present": os.cpu_count(),
         "memory_bytes": _memory_bytes(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
@@ -81,6 +82,15 @@ def describe() -> dict[str, Any]:
 def available_cpus() -> int:
     """How many CPUs this process may use."""
     return len(processor.available_cpus())
+
+
+def swapped_bytes(root: Path = processor.ROOT) -> int | None:
+    """Bytes of memory that this machine has moved to a disk; ``None`` where Linux does not tell."""
+    lines = (processor.text(root / "proc/meminfo") or "").splitlines()
+    fields = {name: rest.split() for name, _, rest in (line.partition(":") for line in lines)}
+    if not {"SwapTotal", "SwapFree"} <= fields.keys():
+        return None
+    return 1024 * (int(fields["SwapTotal"][0]) - int(fields["SwapFree"][0]))
 
 
 def cards() -> list[str]:

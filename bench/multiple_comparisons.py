@@ -4,7 +4,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 
-from xpbench.bench.stats import LEVEL, MIN_FORKS, Ratio, smallest_p_value
+from xpbench.bench.stats import LEVEL, MIN_FORKS, Ratio, smallest_p_value, student_quantile
 
 FALSE_DISCOVERIES = 0.05
 MOST_FORKS = 1000
@@ -42,13 +42,11 @@ def overall_ratio(blocks: Sequence[float], level: float = LEVEL) -> Ratio | None
     interval is Student's over them. Means over cases are near enough to normal for that, and a
     bootstrap of five blocks covers 83 % where it says 95. ``None`` below four blocks.
     """
-    from scipy.special import stdtrit
-
     n = len(blocks)
     if n < MIN_FORKS:
         return None
     mean = statistics.fmean(blocks)
-    reach = float(stdtrit(n - 1, (1 + level) / 2)) * statistics.stdev(blocks) / math.sqrt(n)
+    reach = student_quantile(n - 1, level) * statistics.stdev(blocks) / math.sqrt(n)
     return Ratio(math.exp(mean), math.exp(mean - reach), math.exp(mean + reach), level)
 
 

@@ -57,8 +57,9 @@ def probe(seconds: float = 0.25) -> Noise:
     """Watches the machine for ``seconds`` while one thread does equal pieces of work."""
     _digest()
     before = machine.counters()
-    pieces = []
-    while time.perf_counter() < before.seconds + seconds:
+    pieces: list[float] = []
+    # Two at least, because a process that is held up for all of the time has nothing else to compare.
+    while len(pieces) < 2 or time.perf_counter() < before.seconds + seconds:
         pieces.append(_seconds(_digest))
     seen = machine.between(before, machine.counters())
     tenths = statistics.quantiles(pieces, n=10)

@@ -31,7 +31,7 @@ def describe(cpus: Iterable[int], root: Path = ROOT) -> dict[str, Any]:
         "cache_bytes": cache_bytes(cpus, root),
         "hypervisor": hypervisor(root),
         "container": container(root),
-        "cgroup_quota": text(root / "sys/fs/cgroup/cpu.max"),
+        "cgroup_quota": quota(root),
         "vendor_peak_flops": peak_flops(root),
     }
 
@@ -59,6 +59,33 @@ def container(root: Path = ROOT) -> str | None:
         return "podman"
     found = re.search(r"(docker|kubepods|lxc|containerd)", text(root / "proc/1/cgroup") or "")
     return found[1] if found else None
+
+
+def quota(root: Path = ROOT) -> str | None:
+    """The tightest limit on CPU time of this process's control group and those above it, as cgroup v2
+    writes it (``150000 100000``); version 1's two files are put in the same words."""
+    lines = (text(root / "proc/self/cgroup") or "").splitlines()
+    found = [line.split(":", 2) for line in lines if line.count(":") >= 2]
+    own = {name: group for _, names, group in found for name in names.split(",")}
+    said = [
+        *(text(group / "cpu.max") for group in _groups(root / "sys/fs/cgroup", own.get("", "/"))),
+        *(_version_1(group) for group in _groups(root / "sys/fs/cgroup/cpu", own.get("cpu", "/"))),
+    ]
+    limits = [limit for limit in said if limit]
+    return min(limits, key=lambda limit: quota_cpus(limit) or float("inf"), default=None)
+
+
+def _groups(mounted: Path, group: str) -> list[Path]:
+    # A container sees its own group as the root, or a path that is not there: both are harmless.
+    own = mounted / group.lstrip("/")
+    return [mounted, *(path for path in (own, *own.parents) if mounted in path.parents)]
+
+
+def _version_1(group: Path) -> str | None:
+    most, period = text(group / "cpu.cfs_quota_us"), text(group / "cpu.cfs_period_us")
+    if most is None or period is None:
+        return None
+    return f"{'max' if most == '-1' else most} {period}"
 
 
 def quota_cpus(quota: str | None) -> float | None:
@@ -93,7 +120,10 @@ def peak_flops(root: Path = ROOT) -> dict[str, float] | None:
     is told of its clock is not what it runs at.
     """
     kilohertz = text(root / _CPUS / "cpu0/cpufreq/cpuinfo_max_freq")
-    lanes = next((count for flag, count in _VECTORS if flag in flags(root)), None)
+    said = flags(root)
+    # Without fused multiply-adds the factor of two would be made up; on ARM they come with asimd.
+    fused = bool(said & {"fma", "asimd"})
+    lanes = next((count for flag, count in _VECTORS if flag in said), None) if fused else None
     if not kilohertz or not kilohertz.isdigit() or lanes is None:
         return None
     single = 1e3 * int(kilohertz) * lanes * 2 * _UNITS

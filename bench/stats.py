@@ -48,6 +48,13 @@ def level_of(looks: int) -> float:
     return 1 - (1 - LEVEL) / looks
 
 
+def student_quantile(freedom: int, level: float = LEVEL) -> float:
+    """How many standard errors either side of a mean hold it with probability ``level``."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, (1 + level) / 2))
+
+
 def fork_summary(samples: Sequence[float]) -> float:
     """The time that stands for a process where backends are compared: the median of its rounds."""
     return statistics.median(samples)

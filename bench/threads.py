@@ -35,12 +35,16 @@ def in_force() -> dict[str, Any]:
     """The thread pools of this process, e.g. ``{"openblas_threads": 4, "openblas_version": "0.3.31"}``.
 
     Of several copies of one library, as the wheels of NumPy and SciPy bring them, the largest pool
-    and all versions are told.
+    and all versions are told, and as ``openblas_least_threads`` the smallest, where it is smaller.
     """
     found: dict[str, Any] = {}
-    for pool in threadpoolctl.threadpool_info():
+    pools = threadpoolctl.threadpool_info()
+    for pool in pools:
         name, version = pool["internal_api"], pool.get("version")
-        found[f"{name}_threads"] = max(pool["num_threads"], found.get(f"{name}_threads", 0))
+        counts = [other["num_threads"] for other in pools if other["internal_api"] == name]
+        found[f"{name}_threads"] = max(counts)
+        if min(counts) < max(counts):
+            found[f"{name}_least_threads"] = min(counts)
         if version:
             others = found.get(f"{name}_version", version).split(", ")
             found[f"{name}_version"] = ", ".join(sorted({*others, version}))

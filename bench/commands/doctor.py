@@ -56,6 +56,7 @@ def _examine(threads: int | None, precision: str) -> "Examination":
         threads=threads,
         precision=precision,
         disk_bytes=free_bytes(Path("results")),
+        swapped_bytes=machine.swapped_bytes(),
     )
 
 
@@ -90,7 +91,7 @@ def _machine_lines(seen: "Examination") -> list[tuple[str, str]]:
     machine = seen.machine
     cache, memory, guest = (machine.get(k) for k in ("cache_bytes", "memory_bytes", "hypervisor"))
     surroundings = [
-        f"{machine['cores']} CPUs",
+        _counted(machine["cores"], "CPU"),
         f"{volume(cache)} last-level cache" if cache else "",
         f"{volume(memory)} memory" if memory else "",
         ""
@@ -112,7 +113,7 @@ def _machine_lines(seen: "Examination") -> list[tuple[str, str]]:
         ("", ", ".join(clock)),
         ("system", f"{machine['system']}, Python {machine['python']}"),
         *(("card", card) for card in machine.get("cards") or []),
-        ("asked", f"{seen.threads} threads, precision {seen.precision}; in force are"),
+        ("asked", f"{_counted(seen.threads, 'thread')}, precision {seen.precision}; in force are"),
     ]
 
 
@@ -121,6 +122,10 @@ def _library_lines(seen: "Examination") -> list[tuple[str, str]]:
         (name, ", ".join(f"{key} {value}" for key, value in switches.items()) or "nothing told")
         for name, switches in seen.in_force.items()
     ]
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def _said(switch: bool | None) -> str:

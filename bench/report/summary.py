@@ -120,7 +120,7 @@ def summarise(runs: Sequence[Run], baseline: str | None = None) -> pd.DataFrame:
     seen = [_seen_cases(run) for run in runs]
     if baseline is not None:
         places = {one.place for cases in seen for one in cases}
-        if places and not any(_is_on(place, baseline) for place in places):
+        if places and not any(is_on(place, baseline) for place in places):
             raise XpbenchError(f"baseline {baseline!r}: expected one of {', '.join(sorted(places))}")
     names = _names(runs)
     rows = [
@@ -212,11 +212,11 @@ def _judge(group: Sequence[_Seen], baseline: str, level: float) -> dict[str, dic
 
 def _baseline_of(group: Sequence[_Seen], baseline: str) -> _Seen | None:
     """The case that ``baseline`` names in this row, on the CPU unless a device is named."""
-    found = [one for one in group if one.timed and _is_on(one.place, baseline)]
+    found = [one for one in group if one.timed and is_on(one.place, baseline)]
     return min(found, key=lambda one: (one.case.device != "cpu", one.case.device), default=None)
 
 
-def _is_on(place: str, name: str) -> bool:
+def is_on(place: str, name: str) -> bool:
     """Whether ``torch@cuda:0`` is what ``torch``, ``torch@cuda`` or ``torch@cuda:0`` means."""
     backend, _, device = name.partition("@")
     have_backend, _, have_device = place.partition("@")

@@ -68,9 +68,25 @@ def test_a_quiet_machine_with_all_in_force_needs_nothing() -> None:
         (
             replace(HEALTHY, in_force={"torch": {"cudnn_tf32": True}}),
             "warning",
-            "rounds products to TF32 (cudnn_tf32)",
+            "may round products to TF32 or less (cudnn_tf32)",
             "11 bits",
         ),
+        *(
+            (
+                replace(HEALTHY, in_force={name: {"matmul_precision": read}}),
+                "warning",
+                f"matmul_precision {read}",
+                "not comparable",
+            )
+            for name, read in [
+                ("torch", "high"),
+                ("torch", "medium"),
+                ("jax", "tensorfloat32"),
+                ("cupy", "COMPUTE_TYPE_TF32"),
+            ]
+        ),
+        (machine(cpus_present=16), "note", "8 of 16 CPUs", "start from a shell"),
+        (replace(HEALTHY, swapped_bytes=2**30), "warning", "1.00 GiB of memory are in swap", "swapoff"),
         (replace(HEALTHY, in_force={"torch": {"fault": "no"}}), "warning", "torch does not load", "no"),
     ],
 )
@@ -81,6 +97,28 @@ def test_what_makes_times_worse_has_a_cure(
     assert one.severity == severity
     assert finding in one.finding
     assert cure in one.cure
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [("torch", "highest"), ("jax", "highest"), ("jax", None), ("cupy", "COMPUTE_TYPE_DEFAULT")],
+)
+def test_a_library_that_reads_back_full_products_needs_nothing(name: str, read: str | None) -> None:
+    assert advice(replace(HEALTHY, in_force={name: {"matmul_precision": read}})) == []
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        replace(machine(smt=True), threads=4, in_force={}),
+        machine(cpus_present=8),
+        machine(cpus_present=None),
+        replace(HEALTHY, swapped_bytes=0),
+        replace(HEALTHY, swapped_bytes=2**20),
+    ],
+)
+def test_what_is_as_it_should_be_is_not_advised_against(seen: Examination) -> None:
+    assert advice(seen) == []
 
 
 def test_tf32_that_was_asked_for_is_no_fault() -> None:

@@ -68,3 +68,21 @@ def test_the_files_read_are_those_of_this_system() -> None:
     reading = machine.counters()
     assert (reading.waited is not None) == Path("/proc/pressure/cpu").exists()
     assert reading.others is not None
+
+
+@pytest.mark.parametrize(
+    ("content", "swapped"),
+    [
+        ("MemTotal: 100 kB\nSwapTotal:  2048 kB\nSwapFree:  1024 kB\n", 2**20),
+        ("SwapTotal: 0 kB\nSwapFree: 0 kB\n", 0),
+        ("MemTotal: 100 kB\n", None),
+        (None, None),
+    ],
+)
+def test_swap_in_use_is_what_is_there_less_what_is_free(
+    tmp_path: Path, content: str | None, swapped: int | None
+) -> None:
+    if content is not None:
+        (tmp_path / "proc").mkdir()
+        (tmp_path / "proc/meminfo").write_text(content)
+    assert machine.swapped_bytes(tmp_path) == swapped

@@ -26,6 +26,10 @@ def test_the_probe_sees_processes_that_take_the_cpus() -> None:
     assert any("other processes take" in line for line in noise.warnings(seen))
 
 
+def test_a_probe_that_is_held_up_for_all_its_time_still_answers() -> None:
+    assert noise.probe(0.0).jitter > -1
+
+
 @pytest.mark.parametrize(
     ("seen", "words"),
     [

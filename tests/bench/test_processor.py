@@ -88,7 +88,9 @@ def test_a_quota_is_told_in_cpus(quota: str | None, cpus: float | None) -> None:
 
 
 def test_the_makers_peak_is_clock_times_lanes_times_two_fused_units(tree) -> None:
-    root = tree({"proc/cpuinfo": "flags : sse2 avx2", f"{CPU}/cpu0/cpufreq/cpuinfo_max_freq": "3000000"})
+    root = tree(
+        {"proc/cpuinfo": "flags : sse2 avx2 fma", f"{CPU}/cpu0/cpufreq/cpuinfo_max_freq": "3000000"}
+    )
     assert processor.peak_flops(root) == {"float32": 96e9, "float64": 48e9}
 
 
@@ -111,3 +113,45 @@ def test_a_system_without_these_files_has_nothing_but_unknowns(tmp_path: Path) -
 )
 def test_a_container_is_known_by_its_marks(tree, files: dict[str, str], found: str | None) -> None:
     assert processor.container(tree(files)) == found
+
+
+@pytest.mark.parametrize(
+    ("files", "cpus"),
+    [
+        ({}, None),
+        ({"sys/fs/cgroup/cpu.max": "150000 100000"}, 1.5),
+        ({"proc/self/cgroup": "0::/a/b", "sys/fs/cgroup/a/cpu.max": "200000 100000"}, 2.0),
+        (
+            {
+                "proc/self/cgroup": "0::/a/b",
+                "sys/fs/cgroup/a/cpu.max": "100000 100000",
+                "sys/fs/cgroup/a/b/cpu.max": "max 100000",
+            },
+            1.0,
+        ),
+        (
+            {
+                "proc/self/cgroup": "4:cpu,cpuacct:/x",
+                "sys/fs/cgroup/cpu/x/cpu.cfs_quota_us": "50000",
+                "sys/fs/cgroup/cpu/x/cpu.cfs_period_us": "100000",
+            },
+            0.5,
+        ),
+        (
+            {
+                "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1",
+                "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000",
+            },
+            None,
+        ),
+    ],
+)
+def test_the_tightest_quota_of_either_version_counts(
+    tree, files: dict[str, str], cpus: float | None
+) -> None:
+    assert processor.quota_cpus(processor.quota(tree(files))) == cpus
+
+
+def test_without_fused_multiply_adds_there_is_no_makers_peak(tree) -> None:
+    root = tree({"proc/cpuinfo": "flags : sse2", f"{CPU}/cpu0/cpufreq/cpuinfo_max_freq": "3000000"})
+    assert processor.peak_flops(root) is None

@@ -1,0 +1,63 @@
+"""What each device can do at most, by whom it was reached, and how far that is from its maker's word."""
+
+from collections.abc import Iterator, Sequence
+
+from xpbench.bench.journal import Run
+from xpbench.bench.report.layout import Cell, Grid, Line
+from xpbench.bench.report.quantities import duration, percent, rate
+from xpbench.bench.report.sheet import Part
+from xpbench.bench.roofline import Key, Peak, peaks, vendor
+
+
+def part(runs: Sequence[Run]) -> Part | None:
+    """The roofs of the runs as a part of a sheet; ``None`` where none were measured."""
+    grids = [grid for run in runs for grid in _grids(run, len(runs) > 1)]
+    if not grids:
+        return None
+    legend = (
+        "compute: square matrix products",
+        "memory: bytes moved a second, into memory in use, and into fresh memory",
+        "dispatch: the smallest call, awaited",
+    )
+    return Part(tuple(grids), legend)
+
+
+def _grids(run: Run, several: bool) -> Iterator[Grid]:
+    for key, peak in peaks(run.roofs).items():
+        device, dtype, threads, precision = key
+        words = [device, dtype, f"{threads} thread{'s' * (threads != 1)}", precision]
+        caption = " · ".join([*([run.name] if several else []), "roofs", *words])
+        yield Grid(caption, ("", "at most", "by", "the maker says"), tuple(_rows(run, key, peak)))
+
+
+def _rows(run: Run, key: Key, peak: Peak) -> Iterator[tuple[Cell, ...]]:
+    flops, bandwidth = vendor(run.header["machine"], key)
+    if peak.matmul_flops:
+        yield _row(
+            "compute",
+            rate(peak.matmul_flops, "flop"),
+            peak.matmul_by,
+            _said(peak.matmul_flops, flops, "flop"),
+        )
+    if peak.reused_bytes:
+        yield _row(
+            "memory",
+            rate(peak.reused_bytes, "B"),
+            peak.reused_by,
+            _said(peak.reused_bytes, bandwidth, "B"),
+        )
+    if peak.fresh_bytes:
+        yield _row("memory, fresh", rate(peak.fresh_bytes, "B"), peak.fresh_by, "")
+    for backend, seconds in sorted(peak.dispatch_s.items(), key=lambda item: item[1]):
+        yield _row("dispatch", duration(seconds), backend, "")
+    if peak.drift is not None:
+        change = f"{percent(abs(peak.drift - 1))} {'faster' if peak.drift > 1 else 'slower'}"
+        yield _row("last fork", change, "than the first, by its products", "")
+
+
+def _row(label: str, figure: str, by: str, said: str) -> tuple[Cell, ...]:
+    return (Line(label, "strong"),), (Line(figure),), (Line(by, "quiet"),), (Line(said, "quiet"),)
+
+
+def _said(reached: float, maker: float | None, unit: str) -> str:
+    return "" if maker is None else f"{rate(maker, unit)}, of which this is {percent(reached / maker)}"
