@@ -22,6 +22,7 @@ from xpbench.bench.registry import Registry
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from xpbench.bench.changes import Changes
     from xpbench.bench.results import Results
 
 Names = Sequence[str]
@@ -288,6 +289,21 @@ def table(*paths: str | Path, baseline: str | None = None) -> "DataFrame":
     from xpbench.bench.report.summary import summarise
 
     return summarise([journal.read(Path(path)) for path in paths], baseline)
+
+
+def compare(base: str | Path, new: str | Path, band: float | None = None) -> "Changes":
+    """What changed from the stored run ``base`` to ``new``, beyond ``band`` (10 % unless told).
+
+    Raises
+    ------
+    XpbenchError
+        If there is no run at a path, or ``band`` is narrower than two runs allow.
+    """
+    from xpbench.bench import comparison
+    from xpbench.bench.changes import Changes
+
+    runs = [journal.read(Path(path)) for path in (base, new)]
+    return Changes(comparison.compare(runs[0], runs[1], band))
 
 
 def chosen_backends(found: Registry, names: Names, every: bool = False) -> list[str]:

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from xpbench.bench.api import load, run, table
+    from xpbench.bench.api import compare, load, run, table
     from xpbench.bench.backend import Backend, Setting
     from xpbench.bench.datasets import real_data
     from xpbench.bench.exceptions import Unsupported, XpbenchError
@@ -39,6 +39,7 @@ _HOME = {
     "Unsupported": "exceptions",
     "Vocabulary": "vocabulary",
     "XpbenchError": "exceptions",
+    "compare": "api",
     "entry_errors": "measures",
     "epsilon": "measures",
     "evenly_spaced": "measures",
@@ -65,6 +66,7 @@ __all__ = [
     "Unsupported",
     "Vocabulary",
     "XpbenchError",
+    "compare",
     "entry_errors",
     "epsilon",
     "evenly_spaced",

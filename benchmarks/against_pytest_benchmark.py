@@ -1,0 +1,133 @@
+"""Does a default run cost more than pytest-benchmark driven by hand, for the same certainty?
+
+By hand means: a test file with one ``benchmark(call)`` for each case of a default run, which is how
+pytest-benchmark is used out of the box, in as many fresh processes as a default run has forks, one
+backend a process. Both sides run turn by turn, fork by fork. Printed are the wall time of each side, the
+median width of the exact interval of the median over forks, and the wall time that the side by hand would
+need for the width of ours, as its forks grow: an interval narrows with the square root of their number.
+
+    python benchmarks/against_pytest_benchmark.py [--forks 6] [--backend numpy --backend torch]
+"""
+
+import argparse
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from xpbench.bench import api, journal, runner, stats
+from xpbench.bench.plan import Request
+
+BY_HAND = """
+import functools
+import json
+import os
+
+import pytest
+from xpbench import Setting
+from xpbench.bench import clock, data, registry
+from xpbench.bench.case import Case
+
+FOUND = registry.find()
+CASES = [Case.from_json(record) for record in json.loads(os.environ["CASES"])]
+BACKEND = FOUND.backend(CASES[0].backend)
+BACKEND.load(Setting(threads=CASES[0].threads))
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_case(benchmark, case):
+    kernel = FOUND.kernel(case.kernel)
+    drawn = data.draw(kernel, case, seed=0)
+    arrays = [BACKEND.put(array) for array in drawn.inputs]
+    static = kernel.static_of(dict(case.size))
+    function = BACKEND.compile(functools.partial(kernel.compute, BACKEND.xp, **static))
+    call = clock.synchronous(function, BACKEND.wait if BACKEND.asynchronous else None)
+    call(*arrays)
+    benchmark(call, *arrays)
+"""
+
+
+def by_hand(folder: Path, cases: list[dict[str, object]], threads: int) -> dict[str, float]:
+    """One process of pytest-benchmark: the median of every case, in seconds."""
+    answer = folder / "answer.json"
+    variables = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NPROC"), str(threads))
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        str(folder / "test_by_hand.py"),
+    ]
+    environment = os.environ | variables | {"CASES": json.dumps(cases)}
+    subprocess.run(
+        [*command, f"--benchmark-json={answer}", "--benchmark-disable-gc"],
+        env=environment,
+        cwd=folder,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    stored = json.loads(answer.read_text())["benchmarks"]
+    return {entry["param"]: entry["stats"]["median"] for entry in stored}
+
+
+def width(forks: list[float]) -> float:
+    """The width of the interval of the median, relative to it."""
+    found = stats.location(forks)
+    assert found.low is not None
+    assert found.high is not None
+    return (found.high - found.low) / found.value
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--forks", type=int, default=6)
+    parser.add_argument("--backend", action="append", default=[])
+    options = parser.parse_args()
+    prepared = api.prepare([], Request(backends=tuple(options.backend)), forks=options.forks)
+    by_backend: dict[str, list[dict[str, object]]] = {}
+    for case in prepared.runnable:
+        by_backend.setdefault(case.backend, []).append(case.to_json())
+    hand: dict[str, list[float]] = {}
+    wall = {"ours": 0.0, "by hand": 0.0}
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        (folder / "test_by_hand.py").write_text(BY_HAND)
+        (folder / "pytest.ini").write_text("[pytest]\n")
+        run = api.begin(prepared, folder / "run")
+        for fork in range(options.forks):
+            start = time.perf_counter()
+            runner.execute(replace(prepared.job(run), forks=range(fork, fork + 1)), runner.Silent())
+            wall["ours"] += time.perf_counter() - start
+            start = time.perf_counter()
+            for cases in by_backend.values():
+                for name, median in by_hand(folder, cases, prepared.settings.threads).items():
+                    hand.setdefault(name, []).append(median)
+            wall["by hand"] += time.perf_counter() - start
+            print(f"fork {fork + 1}: ours {wall['ours']:.0f} s, by hand {wall['by hand']:.0f} s so far")
+        ours: dict[str, list[float]] = {}
+        for m in journal.read(run).measurements:
+            ours.setdefault(str(m.case), []).append(stats.fork_summary(m.samples))
+    widths = {
+        "ours": statistics.median(width(forks) for forks in ours.values()),
+        "by hand": statistics.median(width(forks) for forks in hand.values()),
+    }
+    for side in wall:
+        print(
+            f"{side:>8}: {wall[side]:6.0f} s of wall time, median width of intervals {widths[side]:.1%}"
+        )
+    same = wall["by hand"] * (widths["by hand"] / widths["ours"]) ** 2
+    print(
+        f"for our width, by hand needs {same / wall['ours']:.1f} times our time ({math.ceil(same)} s)"
+    )
+
+
+if __name__ == "__main__":
+    main()
