@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from xpbench.bench.job import Job
 
 REGRESSED, INTERRUPTED = 1, 130
-FORKS = 10
+FORKS = 20
 """Forks a side, if the number of cases does not ask for more."""
 
 Python = Annotated[
