@@ -111,6 +111,7 @@ DATA_SHEETS: dict[str, dict[str, float]] = {
     "H200": {"float32": 67e12, "float64": 67e12, "tf32": 494.5e12, "bytes": 4.8e12},
     "H100 PCIe": {"float32": 51e12, "float64": 51e12, "tf32": 378e12, "bytes": 2.0e12},
     "H100": {"float32": 67e12, "float64": 67e12, "tf32": 494.5e12, "bytes": 3.35e12},
+    "A100 SXM 80GB": {"float32": 19.5e12, "float64": 19.5e12, "tf32": 156e12, "bytes": 2.039e12},
     "A100 80GB": {"float32": 19.5e12, "float64": 19.5e12, "tf32": 156e12, "bytes": 1.935e12},
     "A100": {"float32": 19.5e12, "float64": 19.5e12, "tf32": 156e12, "bytes": 1.555e12},
     "V100": {"float32": 15.7e12, "float64": 7.8e12, "tf32": 15.7e12, "bytes": 0.9e12},

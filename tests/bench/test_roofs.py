@@ -1,0 +1,117 @@
+"""Every backend reaches for the roof as it will be used, and what it cannot reach is unknown."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from xpbench import Setting
+from xpbench.bench import api, journal, registry, roofs, runner
+from xpbench.bench.backend import Backend
+from xpbench.bench.plan import Request
+from xpbench.bench.report import roofs_table
+from xpbench.bench.report.summary import summarise
+from xpbench.bench.roofline import peaks
+
+SMALL_CACHE = 2**16
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roofs, "SECONDS", 0.005)
+    monkeypatch.setattr(roofs, "LARGEST_MATMUL", 512)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("name", ["numpy", "torch", "jax"])
+def test_every_backend_has_figures_in_their_right_order(name: str) -> None:
+    backend = registry.find().backend(name)
+    backend.load(Setting(threads=1))
+    found = roofs.measure(backend, "float32", "ieee", 3, SMALL_CACHE)
+    assert (found.backend, found.dtype, found.fork, found.matmul_shape) == (name, "float32", 3, "n=512")
+    # Wide bounds of what any machine does: a tenth of a gigaflop to a petaflop, and so on.
+    assert found.matmul_flops is not None and 1e8 < found.matmul_flops < 1e15
+    assert found.reused_bytes is not None and 1e7 < found.reused_bytes < 1e14
+    assert found.fresh_bytes is not None and 1e7 < found.fresh_bytes < 1e14
+    assert found.dispatch_s is not None and 1e-8 < found.dispatch_s < 1e-2
+
+
+class Lacking(Backend):
+    name = "lacking"
+    library = "numpy"
+
+    def add_in_place(self, x: Any, y: Any) -> Any:
+        raise MemoryError
+
+    def compile(self, function: Any) -> Any:
+        if function.__code__.co_argcount == 1:
+            raise NotImplementedError
+        return function
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_a_library_cannot_do_is_unknown_and_the_rest_is_measured() -> None:
+    backend = Lacking()
+    backend.load(Setting())
+    found = roofs.measure(backend, "float64", "ieee", 0, SMALL_CACHE)
+    assert (found.reused_bytes, found.dispatch_s) == (None, None)
+    assert found.fresh_bytes is not None
+
+
+def test_zeros_are_memory_and_not_one_page_over_and_over() -> None:
+    zeros = roofs._zeros("float32", 4096)
+    assert zeros.nbytes == 4096
+    assert not zeros.any()
+    assert roofs._zeros("float64", 1).shape == (1,)
+
+
+def test_a_run_measures_roofs_in_its_first_and_last_fork_and_places_its_cases(tmp_path) -> None:
+    request = Request(backends=("numpy",), sizes=("n=1024",))
+    prepared = api.prepare(["matmul", "dot"], request, forks=4, seconds=0.01)
+    assert prepared.settings.roofs, "four forks are enough for a verdict"
+    folder = api.begin(prepared, tmp_path / "run")
+    runner.execute(prepared.job(folder), runner.Silent())
+    run = journal.read(folder)
+    assert [(one.backend, one.fork) for one in run.roofs] == [("numpy", 0), ("numpy", 3)]
+    [peak] = peaks(run.roofs).values()
+    assert peak.drift is not None
+    frame = summarise([run]).set_index("kernel")
+    assert frame.loc["matmul", "bound"] in ("compute", "cache", "memory")
+    assert frame.loc["matmul", "intensity"] == pytest.approx(2 * 1024**3 / (3 * 4 * 1024**2))
+    assert frame.loc["dot", "bound"] in ("dispatch", "cache")
+    part = roofs_table.part([run])
+    assert part is not None
+    labels = [row[0][0].text for row in part.grids[0].rows]
+    assert labels == ["compute", "memory", "memory, fresh", "dispatch", "last fork"]
+
+
+def test_a_short_run_measures_no_roofs_unless_it_is_asked_to() -> None:
+    def settings(**options: Any) -> bool:
+        return api.prepare(["dot"], Request(backends=("numpy",)), **options).settings.roofs
+
+    assert not settings(forks=3)
+    assert settings(forks=3, roofs=True)
+    assert not settings(forks=8, roofs=False)
+
+
+@pytest.mark.parametrize("name", ["numpy", "torch", "jax", "array-api-strict"])
+def test_adding_in_place_adds_and_where_it_can_uses_the_memory_that_is_there(name: str) -> None:
+    backend = registry.find().backend(name)
+    backend.load(Setting(threads=1))
+    x, y = backend.put(np.arange(1000, dtype="float32")), backend.put(np.ones(1000, dtype="float32"))
+    # JAX cannot give away the memory of a host array: the first sum is elsewhere, and then stays there.
+    once = backend.add_in_place(x, y)
+    before = _address(once)
+    twice = backend.add_in_place(x, once)
+    backend.wait((twice,))
+    assert _address(twice) == before
+    assert np.array_equal(backend.fetch(twice), 2 * np.arange(1000, dtype="float32") + 1)
+    assert np.array_equal(backend.fetch(x), np.arange(1000, dtype="float32"))
+
+
+def _address(array: Any) -> int:
+    for name in ("data_ptr", "unsafe_buffer_pointer"):
+        if hasattr(array, name):
+            return int(getattr(array, name)())
+    host = array if isinstance(array, np.ndarray) else array._array
+    return int(host.__array_interface__["data"][0])
