@@ -2,9 +2,9 @@
 
 By hand means: a test file with one ``benchmark(call)`` for each case of a default run, which is how
 pytest-benchmark is used out of the box, in as many fresh processes as a default run has forks, one
-backend a process. Both sides run turn by turn, fork by fork. Printed are the wall time of each side, the
-median width of the exact interval of the median over forks, and the wall time that the side by hand would
-need for the width of ours, as its forks grow: an interval narrows with the square root of their number.
+backend a process. Both sides run turn by turn, fork by fork. Printed are the wall time of each side,
+the median width of the exact interval of the median over forks, and the wall time that the side by hand
+would need for the width of ours: an interval narrows with the square root of the number of forks.
 
     python benchmarks/against_pytest_benchmark.py [--forks 6] [--backend numpy --backend torch]
 """
@@ -124,9 +124,7 @@ def main() -> None:
             f"{side:>8}: {wall[side]:6.0f} s of wall time, median width of intervals {widths[side]:.1%}"
         )
     same = wall["by hand"] * (widths["by hand"] / widths["ours"]) ** 2
-    print(
-        f"for our width, by hand needs {same / wall['ours']:.1f} times our time ({math.ceil(same)} s)"
-    )
+    print(f"for our width, by hand needs {same / wall['ours']:.1f} times our time ({math.ceil(same)} s)")
 
 
 if __name__ == "__main__":

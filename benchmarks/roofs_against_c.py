@@ -1,0 +1,141 @@
+"""Are the roofs what an independent program finds? A loop in C and a BLAS call, turn by turn with ours.
+
+The loop in C, in the manner of STREAM and compiled on the spot, does y += x (three transfers an entry)
+and a = b + q c (four, as the line of a is read before it is written); SciPy's BLAS multiplies square
+matrices. Ours are the roofs that workers of a run measure, each in a process of its own. Every turn runs
+all of them; compared are the best figures over the turns, because a roof is what can be reached.
+
+    python benchmarks/roofs_against_c.py [--turns 5] [--threads 2] [--dtype float32]
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from xpbench import Setting
+from xpbench.bench import machine, probe, processor, registry, threads
+from xpbench.bench.roof import CACHE_TIMES
+from xpbench.bench.roofs import FALLBACK_CACHE, LARGEST_ARRAY
+
+STREAM = r"""
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+int main(int argc, char **argv) {
+    long n = atol(argv[1]) / (long)sizeof(REAL);
+    REAL *a = aligned_alloc(64, n * sizeof(REAL)), *b = aligned_alloc(64, n * sizeof(REAL));
+    REAL *c = aligned_alloc(64, n * sizeof(REAL));
+    double add = 1e30, triad = 1e30;
+    #pragma omp parallel for
+    for (long i = 0; i < n; i++) { a[i] = 0; b[i] = 1; c[i] = 2; }
+    for (int repeat = 0; repeat < 12; repeat++) {
+        double start = omp_get_wtime();
+        #pragma omp parallel for
+        for (long i = 0; i < n; i++) b[i] += c[i];
+        double middle = omp_get_wtime();
+        #pragma omp parallel for
+        for (long i = 0; i < n; i++) a[i] = b[i] + (REAL)3 * c[i];
+        double end = omp_get_wtime();
+        if (middle - start < add) add = middle - start;
+        if (end - middle < triad) triad = end - middle;
+    }
+    double bytes = (double)n * sizeof(REAL);
+    printf("{\"add\": %g, \"triad\": %g, ", 3 * bytes / add, 4 * bytes / triad);
+    printf("\"check\": %g}\n", (double)a[n / 2]);
+    return 0;
+}
+"""
+
+BLAS = """
+import json, sys, time
+import numpy, scipy.linalg.blas
+dtype = sys.argv[1]
+gemm = {"float32": scipy.linalg.blas.sgemm, "float64": scipy.linalg.blas.dgemm}[dtype]
+best = 0.0
+for n in (512, 1024, 2048):
+    a = numpy.asfortranarray(numpy.random.default_rng(0).standard_normal((n, n)).astype(dtype))
+    gemm(1.0, a, a)
+    end = time.perf_counter() + 0.3
+    while time.perf_counter() < end:
+        start = time.perf_counter()
+        gemm(1.0, a, a)
+        best = max(best, 2 * n**3 / (time.perf_counter() - start))
+print(json.dumps({"product": best}))
+"""
+
+OURS = """
+import json, sys
+from xpbench import Setting
+from xpbench.bench import registry, roofs
+name, dtype, threads, cache = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+backend = registry.find().backend(name)
+backend.load(Setting(threads=threads, wide=dtype == "float64"))
+print(json.dumps(roofs.measure(backend, dtype, "ieee", 0, cache).to_json()))
+"""
+
+
+def answer(command: list[str], variables: dict[str, str]) -> dict[str, float]:
+    done = subprocess.run(
+        command, env=os.environ | variables, capture_output=True, text=True, check=True
+    )
+    found: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=machine.available_cpus())
+    parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
+    options = parser.parse_args()
+    found = registry.find()
+    states = probe.states(found, ["numpy", "torch", "jax"])
+    backends = [name for name, state in states.items() if state.usable]
+    cache = processor.cache_bytes(processor.available_cpus()) or FALLBACK_CACHE
+    size = min(CACHE_TIMES * cache, LARGEST_ARRAY)
+    variables = threads.variables(options.threads)
+    ours: dict[str, float] = {}
+    theirs: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        source, program = Path(scratch) / "stream.c", Path(scratch) / "stream"
+        source.write_text(STREAM)
+        real = {"float32": "float", "float64": "double"}[options.dtype]
+        compiler = [
+            "cc",
+            "-O3",
+            "-march=native",
+            "-fopenmp",
+            f"-DREAL={real}",
+            str(source),
+            "-o",
+            str(program),
+        ]
+        subprocess.run(compiler, check=True)
+        for turn in range(options.turns):
+            seen = answer([str(program), str(size)], variables)
+            seen |= answer([sys.executable, "-c", BLAS, options.dtype], variables)
+            theirs = {key: max(value, theirs.get(key, 0.0)) for key, value in seen.items()}
+            for name in backends:
+                setting = Setting(threads=options.threads, wide=options.dtype == "float64")
+                environment = found.backend(name).environment(setting)
+                arguments = [name, options.dtype, str(options.threads), str(cache)]
+                roof = answer([sys.executable, "-c", OURS, *arguments], environment)
+                for key in ("matmul_flops", "reused_bytes", "fresh_bytes"):
+                    ours[key] = max(roof[key] or 0.0, ours.get(key, 0.0))
+            print(f"turn {turn + 1} of {options.turns}")
+    stream = max(theirs["add"], theirs["triad"])
+    for label, mine, other, unit in (
+        ("products, against SciPy's BLAS", ours["matmul_flops"], theirs["product"], "Gflop/s"),
+        ("memory, against the loop in C", ours["reused_bytes"], stream, "GB/s"),
+        ("fresh memory, against the triad", ours["fresh_bytes"], theirs["triad"], "GB/s"),
+    ):
+        print(f"{label}: {mine / 1e9:.1f} and {other / 1e9:.1f} {unit}, ratio {mine / other:.2f}")
+
+
+if __name__ == "__main__":
+    main()
