@@ -5,14 +5,16 @@ import json
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from xpbench.bench.commands.ab import ab
 from xpbench.bench.commands.calibrate import calibrate
 from xpbench.bench.commands.compare import compare
+from xpbench.bench.commands.crossover import crossover
 from xpbench.bench.commands.doctor import doctor
+from xpbench.bench.commands.table import table
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.options import (
     AsJson,
@@ -40,7 +42,7 @@ from xpbench.bench.options import (
     UntilClear,
     restrict_to_cpus,
 )
-from xpbench.bench.output import console_of_output, print_tables, write
+from xpbench.bench.output import console_of_output, print_tables
 
 if TYPE_CHECKING:
     from xpbench.bench.accounting import Account
@@ -64,10 +66,6 @@ listing = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(listing, name="list")
-app.command(epilog="Example: xpbench compare results/before results/after --format md")(compare)
-app.command(epilog="Example: xpbench ab old/.venv new/.venv matmul svd --backend numpy")(ab)
-app.command(epilog="Example: xpbench doctor --threads 4")(doctor)
-app.command(epilog="Example: xpbench calibrate --backend numpy --comparisons 40")(calibrate)
 
 
 @app.command(epilog="Example: xpbench run matmul svd --dtype float64 --size n=512")
@@ -130,7 +128,7 @@ def run(
     print(f"results go to {folder}", file=sys.stderr)
     account = _measure(prepared, folder)
     results = api.finished(folder)
-    print_tables(results.cases, "latency")
+    print_tables(results.cases, "latency", results.overall)
     print(f"\nThe run is in {folder}; `xpbench table {folder}` prints it again.")
     print(accounting.sentence(account), file=sys.stderr)
     if disturbed := [m for m in results.run.measurements if m.disturbed and m.samples]:
@@ -193,60 +191,13 @@ def verify(
         raise typer.Exit(DISAGREED)
 
 
-@app.command(epilog="Example: xpbench table results/20261123-1200-default --format md > table.md")
-def table(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of stored runs.")],
-    form: Annotated[
-        str,
-        typer.Option(
-            "--format",
-            metavar="NAME",
-            help="rich, md, csv, json, latex, parquet, svg or pytest-benchmark.",
-        ),
-    ] = "rich",
-    metric: Annotated[
-        str,
-        typer.Option(
-            "--metric",
-            metavar="NAME",
-            help="The figure in the cells: latency, throughput, first_call, error, ...",
-        ),
-    ] = "latency",
-    baseline: Annotated[
-        str | None,
-        typer.Option(
-            "--baseline", metavar="NAME", help="Compare with this backend instead of the run's own."
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option("-o", "--out", metavar="FILE", help="Write to this file.")
-    ] = None,
-) -> None:
-    """Print the tables of stored runs, of one machine or several."""
-    from xpbench.bench import journal
-    from xpbench.bench.report.pytest_benchmark import export
-    from xpbench.bench.report.summary import summarise
-    from xpbench.bench.report.table import FORMATS, METRICS, plain, render
-
-    stored = [journal.read(path) for path in runs]
-    for damage in (damage for one in stored for damage in one.damaged):
-        print(f"xpbench: {damage}", file=sys.stderr)
-    _check_choice("format", form, [*FORMATS, "svg", "pytest-benchmark"])
-    _check_choice("metric", metric, METRICS)
-    if form == "pytest-benchmark":
-        write(json.dumps(export(stored), indent=1), out)
-        return
-    frame = summarise(stored, baseline)
-    if form == "svg":
-        from xpbench.bench.report.picture import as_svg
-
-        write(as_svg(frame, metric=metric), out)
-    elif form == "rich" and out is None:
-        print_tables(frame, metric)
-    elif form == "rich":
-        write(plain(frame, metric=metric), out)
-    else:
-        write(render(frame, form, metric=metric), out)
+# In the order of the help.
+app.command(epilog="Example: xpbench table results/20261123-1200-default --format md > table.md")(table)
+app.command(epilog="Example: xpbench compare results/before results/after --format md")(compare)
+app.command(epilog="Example: xpbench ab old/.venv new/.venv matmul svd --backend numpy")(ab)
+app.command(epilog="Example: xpbench crossover matmul --backend numpy --backend jax")(crossover)
+app.command(epilog="Example: xpbench doctor --threads 4")(doctor)
+app.command(epilog="Example: xpbench calibrate --backend numpy --comparisons 40")(calibrate)
 
 
 @listing.command("kernels", epilog="Example: xpbench list kernels my_kernel.py --json")
@@ -404,12 +355,8 @@ def _measure(prepared: "Plan", folder: Path) -> "Account":
     except KeyboardInterrupt:
         # An impatient second Ctrl-C must not cost the table and the word on how to go on.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        print_tables(api.load(folder).cases, "latency")
+        results = api.load(folder)
+        print_tables(results.cases, "latency", results.overall)
         print(f"\nInterrupted. `xpbench run --resume {folder}` measures the rest.", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
     return account
-
-
-def _check_choice(option: str, value: str, known: Any) -> None:
-    if value not in known:
-        raise XpbenchError(f"--{option} {value!r}: expected one of {', '.join(known)}")

@@ -3,18 +3,53 @@
 import os
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xpbench.bench.exceptions import XpbenchError
 
+if TYPE_CHECKING:
+    from xpbench.bench.journal import Run
+    from xpbench.bench.report.overall import Overall
 
-def print_tables(frame: Any, metric: str) -> None:
-    """The comparison of ``frame`` on standard output, as wide as that is."""
+
+def print_tables(frame: Any, metric: str, overall: "Sequence[Overall]" = ()) -> None:
+    """The comparison of ``frame`` on standard output, as wide as that is.
+
+    ``overall`` holds the figures over all cases of the same runs.
+    """
     from xpbench.bench.report.table import render
 
     console = console_of_output()
-    console.print(render(frame, "rich", metric=metric, width=console.width))
+    console.print(render(frame, "rich", metric=metric, width=console.width, overall=overall))
+
+
+def print_roofs(runs: "Sequence[Run]") -> None:
+    """What the devices of ``runs`` can do at most, on standard output."""
+    from rich.text import Text
+
+    from xpbench.bench.report.roofs_table import legend, roof_grids
+    from xpbench.bench.report.terminal import as_grid
+
+    console = console_of_output()
+    for grid in roof_grids(runs):
+        console.print()
+        console.print(Text(grid.caption, style="bold"))
+        console.print(as_grid(grid))
+    console.print()
+    console.print(Text(legend(runs), style="dim"))
+
+
+def write_scaling(runs: "Sequence[Run]", form: str, out: Path | None) -> None:
+    """How times grow with sizes in ``runs``, to the file ``out`` or to standard output."""
+    from xpbench.bench.report.table import render_scaling
+
+    if form == "rich" and out is None:
+        console = console_of_output()
+        console.print(render_scaling(runs, form, console.width))
+    else:
+        write(render_scaling(runs, "plain" if form == "rich" else form), out)
 
 
 def console_of_output() -> Any:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas
 
 from xpbench.bench.journal import Run
+from xpbench.bench.report.overall import Overall, overall
 from xpbench.bench.report.summary import summarise
 from xpbench.bench.report.table import render
 
@@ -16,7 +17,8 @@ class Results:
     """What a run saw, at three depths.
 
     ``cases`` has one row per case with the columns of ``xpbench table --format json``, ``forks`` one
-    row per case and fork, ``samples`` one row per timed round, in seconds a call.
+    row per case and fork, ``samples`` one row per timed round, in seconds a call. ``overall`` holds
+    the geometric means over all cases.
     """
 
     run: Run
@@ -28,6 +30,10 @@ class Results:
     @cached_property
     def cases(self) -> pandas.DataFrame:
         return summarise([self.run])
+
+    @cached_property
+    def overall(self) -> list[Overall]:
+        return overall([self.run])
 
     @cached_property
     def forks(self) -> pandas.DataFrame:
@@ -63,7 +69,7 @@ class Results:
         return pandas.DataFrame(records, columns=["id", "fork", "round", "seconds"])
 
     def __str__(self) -> str:
-        return str(render(self.cases, "md"))
+        return str(render(self.cases, "md", overall=self.overall))
 
     def _repr_markdown_(self) -> str:
         return str(self)

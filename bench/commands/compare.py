@@ -66,10 +66,8 @@ def print_comparison(
         write(told.as_markdown(found), out)
     elif form == "json":
         write(json.dumps(exchange.comparison_as_json(found), indent=2, allow_nan=False), out)
-    elif form == "github-action-benchmark":
-        write(json.dumps(exchange.github_action_benchmark(new), indent=2, allow_nan=False), out)
-    elif form == "bencher":
-        write(json.dumps(exchange.bencher(new), indent=2, allow_nan=False), out)
+    elif form in exchange.TRACKERS:
+        write(json.dumps(exchange.TRACKERS[form](new), indent=2, allow_nan=False), out)
     elif out is not None:
         raise XpbenchError("--out: the terminal's own format is not for files; add --format md or json")
     else:

@@ -1,5 +1,6 @@
 """How runs and comparisons are told to other programs: JSON of our own, and what trackers read."""
 
+from collections.abc import Callable
 from typing import Any
 
 from xpbench.bench import stats
@@ -82,6 +83,13 @@ def bencher(run: Run) -> dict[str, dict[str, dict[str, float]]]:
         }
         for name, found, _ in _timed(run)
     }
+
+
+TRACKERS: dict[str, Callable[[Run], Any]] = {
+    "github-action-benchmark": github_action_benchmark,
+    "bencher": bencher,
+}
+"""What follows times from commit to commit, and reads one run each."""
 
 
 def _timed(run: Run) -> list[tuple[str, stats.Location, int]]:

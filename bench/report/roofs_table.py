@@ -5,21 +5,22 @@ from collections.abc import Iterator, Sequence
 from xpbench.bench.journal import Run
 from xpbench.bench.report.layout import Cell, Grid, Line
 from xpbench.bench.report.quantities import duration, percent, rate
-from xpbench.bench.report.sheet import Part
 from xpbench.bench.roofline import Key, Peak, peaks, vendor
 
 
-def part(runs: Sequence[Run]) -> Part | None:
-    """The roofs of the runs as a part of a sheet; ``None`` where none were measured."""
-    grids = [grid for run in runs for grid in _grids(run, len(runs) > 1)]
-    if not grids:
-        return None
-    legend = (
-        "compute: square matrix products",
-        "memory: bytes moved a second, into memory in use, and into fresh memory",
-        "dispatch: the smallest call, awaited",
+def roof_grids(runs: Sequence[Run]) -> list[Grid]:
+    """A grid for every device, dtype, thread count and precision of which a run measured the roof."""
+    return [grid for run in runs for grid in _grids(run, len(runs) > 1)]
+
+
+def legend(runs: Sequence[Run]) -> str:
+    """What the rows mean; or, where no roof was measured, how to have one."""
+    if not any(run.roofs for run in runs):
+        return "no roofs were measured: --roofs does, and so do four forks or more"
+    return (
+        "compute: square matrix products · memory: bytes moved a second, with nothing written but what "
+        "was read, and with a fresh output · dispatch: the smallest call, awaited"
     )
-    return Part(tuple(grids), legend)
 
 
 def _grids(run: Run, several: bool) -> Iterator[Grid]:

@@ -3,34 +3,20 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from xpbench.bench.report.layout import (
-    Cell,
-    Grid,
-    Line,
-    Tone,
-    fitting,
-    grouped,
-    heading_of,
-    place_of,
-    row_of,
-)
-from xpbench.bench.report.quantities import (
-    compact,
-    comparison,
-    duration,
-    percent,
-    rate,
-    significant,
-    volume,
-)
+from xpbench.bench.report.layout import Cell, Grid, Line, fitting, grouped, heading_of, place_of, row_of
+from xpbench.bench.report.metrics import BEYOND, METRICS, above_roof, error, error_tone
+from xpbench.bench.report.overall import Overall
+from xpbench.bench.report.overall import grids as overall_grids
+from xpbench.bench.report.overall import legend as overall_legend
+from xpbench.bench.report.quantities import comparison, duration, percent, significant
 from xpbench.bench.report.records import Record, visible
-from xpbench.bench.report.summary import NOT_FINITE
 
-LEADS, WIDENED, UNSETTLED, PARTIAL = "★", "†", "‡", "§"
+LEADS, WIDENED, UNSETTLED, PARTIAL, MODES = "★", "†", "‡", "§", "◊"
 FEW_KERNELS = 8
 """With more than these, every chapter has a grid of its own."""
 SPREAD_NOTED = 1.25
 """Forks further apart than this are marked: their processes were disturbed, or live in modes."""
+_TWO_MODES = "processes live in two modes"
 
 
 @dataclass(frozen=True)
@@ -50,54 +36,18 @@ class Sheet:
     parts: tuple[Part, ...]
 
 
-@dataclass(frozen=True)
-class Metric:
-    """A figure that can fill the cells: what it is called, and its text for a case that has it."""
-
-    title: str
-    text: Callable[[Record], str | None]
-
-
-def _seconds(column: str) -> Callable[[Record], str | None]:
-    return lambda record: duration(record[column]) if record[column] is not None else None
-
-
-def _per_second(column: str, unit: str) -> Callable[[Record], str | None]:
-    def text(record: Record) -> str | None:
-        amount, seconds = record[column], record["time_s"]
-        return rate(amount / seconds, unit) if amount is not None and seconds is not None else None
-
-    return text
-
-
-METRICS = {
-    "latency": Metric("time of one call, median of the forks", lambda record: _latency(record)),
-    "throughput": Metric("time a call with many enqueued", _seconds("throughput_s")),
-    "first_call": Metric("time of the first call, compilation included", _seconds("first_call_s")),
-    "compile": Metric("time the library spent compiling", _seconds("compile_s")),
-    "transfer": Metric("time to move the inputs to the device", _seconds("transfer_s")),
-    "rate": Metric("floating-point operations a second", _per_second("flops", "flop")),
-    "bandwidth": Metric("compulsory bytes a second", _per_second("traffic_bytes", "B")),
-    "memory": Metric(
-        "the most device memory held",
-        lambda record: volume(record["peak_bytes"]) if record["peak_bytes"] is not None else None,
-    ),
-    "spread": Metric(
-        "the slowest fork over the fastest",
-        lambda record: significant(record["spread"]) if record["spread"] is not None else None,
-    ),
-    "error": Metric("error nearest its limit, and that limit", lambda record: _error(record)),
-}
-"""What ``--metric`` accepts."""
-
-
-def sheet(records: Sequence[Record], metric: str, width: int | None = None) -> Sheet:
+def sheet(
+    records: Sequence[Record],
+    metric: str,
+    width: int | None = None,
+    overall: Sequence[Overall] = (),
+) -> Sheet:
     """The comparison of ``records``, in at most ``width`` characters where that can be done.
 
     A grid for each run, dtype, thread count and precision, and for each chapter where there are more
-    than a few kernels; under the times a second one for agreement and first call. Where its columns
-    do not fit, a grid is divided by kind of device, and where that does not help, it has a line for
-    each case.
+    than a few kernels; under the times the ``overall`` figures, and a second grid for agreement and
+    first call. Where its columns do not fit, a grid is divided by kind of device, and where that does
+    not help, it has a line for each case.
     """
     shown = _prepared(records)
     groups = grouped(shown, _group_of(shown)).values()
@@ -113,6 +63,8 @@ def sheet(records: Sequence[Record], metric: str, width: int | None = None) -> S
         )
     ]
     parts = [Part(tuple(figures), tuple(_legend(shown, metric)), tuple(_notes(shown)))]
+    if metric == "latency" and (whole := overall_grids(overall)):
+        parts.append(Part(tuple(whole), tuple(overall_legend(overall))))
     judged = [record for record in shown if record["agrees"] is not None]
     if metric == "latency" and judged:
         agreements = [
@@ -144,14 +96,16 @@ def _has_chapters(records: Sequence[Record]) -> bool:
 
 
 def _prepared(records: Sequence[Record]) -> list[Record]:
-    """The records with text that is safe to show, and with ``leads``: whether it is in the tie group of
-    a row in which someone else was ranked.
+    """The records with text that is safe to show, with ``leads``: whether it is in the tie group of a
+    row in which someone else was ranked, and with ``against``: the record of its row's baseline.
     """
     shown = [{k: visible(v) if isinstance(v, str) else v for k, v in r.items()} for r in records]
     for row in grouped(shown, row_of).values():
         contested = sum(record["fastest"] is not None for record in row) > 1
+        places = {place_of(record): record for record in row}
         for record in row:
             record["leads"] = contested and record["fastest"] is True
+            record["against"] = places.get(record["baseline"])
     return shown
 
 
@@ -166,10 +120,10 @@ def _filler(metric: str, group: Sequence[Record]) -> Callable[[Record], Cell]:
         text = METRICS[metric].text(record)
         if text is None:
             return (Line(f"{indent}-", "quiet"),)
-        if metric == "error":
-            return (Line(text, _agreement_tone(record)),)
         if metric != "latency":
-            return (Line(text),)
+            line = Line(text, METRICS[metric].tone(record))
+            modes = record.get("modes") if metric == "spread" else None
+            return (line, Line(f"{MODES} {modes}", "quiet")) if modes else (line,)
         marks = "".join(_marks(record))
         text = (f"{LEADS} " if record["leads"] else indent) + text + (f" {marks}" if marks else "")
         first = Line(text, "strong" if record["leads"] else "plain")
@@ -179,34 +133,8 @@ def _filler(metric: str, group: Sequence[Record]) -> Callable[[Record], Cell]:
     return cell
 
 
-def _latency(record: Record) -> str | None:
-    time, low, high = record["time_s"], record["time_low_s"], record["time_high_s"]
-    if time is None:
-        return None
-    if low is None:
-        return duration(time)
-    reach = max(high - time, time - low) / time
-    # Beyond the whole, a sign of less and more would say that the time may be negative.
-    return f"{duration(time)} ±{percent(reach) if reach <= 1 else '>100%'}"
-
-
-def _error(record: Record) -> str | None:
-    error, limit = record["error"], record["error_limit"]
-    word = {True: "ok", False: "WRONG", None: ""}[record["agrees"]]
-    if error is None:
-        return word or None
-    unit = {"standard errors": "s.e."}.get(record["error_unit"], record["error_unit"])
-    size = "not finite" if error == NOT_FINITE else compact(error)
-    bound = f" of {compact(limit)}" if limit is not None else ""
-    return f"{word} {size}{bound} {unit}".strip()
-
-
-def _agreement_tone(record: Record) -> Tone:
-    return "alarm" if record["agrees"] is False else "plain"
-
-
 def _agreement(record: Record) -> Cell:
-    lines = [Line(_error(record) or "", _agreement_tone(record))]
+    lines = [Line(error(record) or "", error_tone(record))]
     if record["first_call_s"] is not None:
         lines.append(Line(f"first {duration(record['first_call_s'])}", "quiet"))
     return tuple(lines)
@@ -248,6 +176,8 @@ def _marks(record: Record) -> Iterable[str]:
         yield WIDENED
     if record["disturbed"] or (record["spread"] or 1) > SPREAD_NOTED:
         yield UNSETTLED
+    if record.get("modes"):
+        yield MODES
     if record["status"] == "ok" and record["reason"]:
         yield PARTIAL
 
@@ -281,6 +211,12 @@ def _legend(records: Sequence[Record], metric: str) -> Iterable[str]:
     """What the marks and words mean, for those that occur."""
     if metric == "error":
         yield from _units(records)
+    if metric == "break_even":
+        yield from _break_even_words(records)
+    if metric == "roof" and any(above_roof(record) for record in records):
+        yield f"{BEYOND} above its roof: the cost model is at fault"
+    if metric == "spread" and any(record.get("modes") for record in records):
+        yield f"{MODES} {_TWO_MODES}"
     if metric != "latency":
         return
     ran = [record for record in records if record["status"] == "ok"]
@@ -297,6 +233,8 @@ def _legend(records: Sequence[Record], metric: str) -> Iterable[str]:
         yield f"{WIDENED} computes in {' or '.join(widened)}, so not ranked"
     if UNSETTLED in marks:
         yield f"{UNSETTLED} disturbed by other work, or forks over {percent(SPREAD_NOTED - 1)} apart"
+    if MODES in marks:
+        yield f"{MODES} {_TWO_MODES}"
     if PARTIAL in marks:
         yield f"{PARTIAL} not every fork ended well"
     if baselines := sorted({_against(record) for record in ran if record["verdict"] is not None}):
@@ -305,6 +243,18 @@ def _legend(records: Sequence[Record], metric: str) -> Iterable[str]:
     if any(record["verdict"] == "unclear" for record in ran):
         yield "unclear a-b: takes a to b times as long, no more can be said"
     if any(_estimated(record) for record in ran):
+        yield "(in brackets): an estimate, a verdict needs 4 forks"
+
+
+def _break_even_words(records: Sequence[Record]) -> Iterable[str]:
+    baselines = sorted({_against(record) for record in records if record["against"] is not None})
+    if baselines:
+        yield (
+            f"n calls: from then on it has cost less than {' or '.join(baselines)}, whose first call "
+            "counts too, as one empty compile cache saw it"
+        )
+        yield "at once: even a single call gains; never: not faster"
+    if any(_estimated(record) for record in records):
         yield "(in brackets): an estimate, a verdict needs 4 forks"
 
 

@@ -80,7 +80,7 @@ def ab(xpbench, environments, kernels, tmp_path, monkeypatch):
     return ab
 
 
-def test_what_is_slower_in_b_is_found_and_what_is_the_same_is_not(ab, tmp_path) -> None:
+def test_what_is_slower_in_b_is_found_and_what_is_the_same_is_not(ab, xpbench, tmp_path) -> None:
     found = ab("before", "after", "--format", "json")
     assert found.returncode == 1, found.stderr
     verdicts = {case["kernel"]: case["verdict"] for case in json.loads(found.stdout)["cases"]}
@@ -89,20 +89,16 @@ def test_what_is_slower_in_b_is_found_and_what_is_the_same_is_not(ab, tmp_path) 
     runs = [journal.read(tmp_path / "out" / side) for side in "ab"]
     assert [len(run.measurements) for run in runs] == [10, 10]
     assert all(m.status == "ok" for run in runs for m in run.measurements)
+    resumed = xpbench("run", "--resume", tmp_path / "out" / "b")
+    assert resumed.returncode == 2, "one side of a comparison is shown, and not resumed"
+    assert "xpbench ab" in resumed.stderr
 
 
+@pytest.mark.slow
 def test_what_is_faster_in_b_is_no_regression(ab) -> None:
     found = ab("after", "before")
     assert found.returncode == 0, found.stderr
     assert "1 faster" in found.stdout
-
-
-def test_one_side_of_a_comparison_is_shown_and_not_resumed(ab, xpbench, tmp_path) -> None:
-    ab("before", "before")
-    assert xpbench("table", tmp_path / "out" / "a").returncode == 0
-    resumed = xpbench("run", "--resume", tmp_path / "out" / "b")
-    assert resumed.returncode == 2
-    assert "xpbench ab" in resumed.stderr
 
 
 @pytest.mark.parametrize(

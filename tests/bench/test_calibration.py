@@ -117,6 +117,7 @@ def test_the_twins_of_a_backend_run_beside_it_and_only_when_named() -> None:
     assert not any(found.backends[name].default for name in twins.names("jax"))
 
 
+@pytest.mark.slow
 def test_a_calibration_measures_shows_and_stores_what_it_found(xpbench, tmp_path) -> None:
     folder = tmp_path / "calibration"
     options = ["--backend", "numpy", "--size", "small", "--time", "0.002", "--comparisons", "2"]

@@ -22,6 +22,7 @@ from rich.console import Console
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.measurement import STATUSES, Measurement
 from xpbench.bench.report import records as records_module
+from xpbench.bench.report.metrics import calls_to_break_even
 from xpbench.bench.report.records import records, visible
 from xpbench.bench.report.summary import COLUMNS, NOT_FINITE, summarise
 from xpbench.bench.report.table import FORMATS, METRICS, plain, render
@@ -197,6 +198,21 @@ def test_marks_stand_only_where_they_are_meant_and_are_explained(runs: Any) -> N
         assert explained in text
 
 
+def test_processes_that_live_in_two_modes_are_marked_and_the_spread_tells_which(runs: Any) -> None:
+    levels = [1.0e-3, 1.01e-3, 1.02e-3, 1.5e-3, 1.51e-3, 1.52e-3]
+    forks = [
+        replace(record, samples=(level,))
+        for record, level in zip(runs.forks(runs.case(), count=6), levels, strict=True)
+    ]
+    frame = summarise([runs.store(forks, runs.forks(runs.case("torch")))])
+    text = plain(frame, width=200)
+    assert next(line for line in text.splitlines() if line.startswith("matmul")).count("◊") == 1
+    assert "‡◊" in text, "beside the mark of the spread, not in its place"
+    assert "◊ processes live in two modes" in " ".join(text.split())
+    assert "◊ 1.01 ms, 1.51 ms" in plain(frame, metric="spread")
+    assert "◊" not in plain(summarise([runs.store(runs.forks(runs.case()))]))
+
+
 def test_a_tie_is_marked_by_a_sign_on_everyone_in_it(runs: Any) -> None:
     measured = [runs.forks(runs.case(place)) for place in ("numpy", "torch")]
     text = shown(summarise([runs.store(*measured, runs.forks(runs.case("jax"), 9.0))]))
@@ -270,6 +286,8 @@ def test_several_runs_are_named_over_their_tables(runs: Any) -> None:
         ("first_call", "100 ms"),
         ("compile", "20.0 ms"),
         ("transfer", "100 µs"),
+        ("transfer_out", "20.0 µs"),
+        ("intensity", "500 flop/B"),
         ("rate", r"2\.\d\d Tflop/s|1\.9\d Tflop/s"),
         ("bandwidth", r"3\.0\d GB/s|2\.9\d GB/s"),
         ("memory", "1.50 KiB"),
@@ -278,9 +296,95 @@ def test_several_runs_are_named_over_their_tables(runs: Any) -> None:
     ],
 )
 def test_the_metric_fills_the_cells(runs: Any, metric: str, cell: str) -> None:
-    forks = runs.forks(runs.case(), throughput_samples=(3e-4,), compile_s=2e-2, peak_bytes=1536)
+    forks = runs.forks(
+        runs.case(),
+        throughput_samples=(3e-4,),
+        compile_s=2e-2,
+        peak_bytes=1536,
+        transfer_out_s=2e-5,
+    )
     text = shown(summarise([runs.store(forks)]), metric=metric)
     assert re.search(rf"matmul +({cell}) *\n", text), text
+
+
+@pytest.mark.parametrize(
+    ("fraction", "bound", "cell"),
+    [
+        (0.62, "compute", "62% compute"),
+        (1.04, "memory", "! 104% memory"),
+        (None, "cache", "cache"),
+        (0.003, "dispatch", "0.3% dispatch"),
+        (None, None, "-"),
+    ],
+)
+def test_the_roof_is_a_share_and_what_binds_and_a_share_above_one_is_a_fault(
+    runs: Any, fraction: float | None, bound: str | None, cell: str
+) -> None:
+    frame = summarise([runs.store(runs.forks(runs.case()))])
+    frame["roof_fraction"] = pd.array([fraction], dtype="Float64")  # type: ignore[call-overload]
+    frame["bound"] = pd.array([bound], dtype="string")
+    text = plain(frame, metric="roof")
+    assert re.search(rf"matmul +{re.escape(cell)}\n", text), text
+    assert ("above its roof: the cost model is at fault" in text) == (cell[0] == "!")
+
+
+@pytest.mark.parametrize(
+    ("first", "time", "base_first", "base_time", "calls"),
+    [
+        (101.0, 1.0, 2.0, 2.0, 100),
+        (101.0, 1.0, 52.0, 2.0, 50),
+        (2.0, 1.0, 2.0, 2.0, 1),
+        (1.0, 1.0, 50.0, 2.0, -48),
+        (5.0, 2.0, 5.0, 2.0, float("inf")),
+        (5.0, 3.0, 50.0, 2.0, float("inf")),
+    ],
+)
+def test_so_many_calls_cost_the_same_with_and_without_the_compile(
+    first: float, time: float, base_first: float, base_time: float, calls: float
+) -> None:
+    found = calls_to_break_even(first, time, base_first, base_time)
+    assert found == calls
+    if 1 <= found < float("inf"):
+        assert first + (found - 1) * time == base_first + (found - 1) * base_time
+
+
+@pytest.mark.parametrize(
+    ("time", "count", "first", "cell"),
+    [
+        (5e-4, 5, 0.1, "200 calls"),
+        (5e-4, 5, 1e-3, "at once"),
+        (5e-4, 5, None, "-"),
+        (2e-3, 5, 0.1, "never"),
+        (0.99e-3, 5, 0.1, "never"),
+        (5e-4, 3, 0.1, "(200 calls)"),
+    ],
+)
+def test_break_even_tells_when_a_first_call_has_paid_for_itself(
+    runs: Any, time: float, count: int, first: float | None, cell: str
+) -> None:
+    def steady(place: str, time: float, count: int, first: float | None) -> list[Measurement]:
+        return runs.forks(  # type: ignore[no-any-return]
+            runs.case(place), count=count, samples=(time,), first_call_s=first
+        )
+
+    frame = summarise([runs.store(steady("numpy", 1e-3, 5, 1e-3), steady("jax", time, count, first))])
+    text = plain(frame, metric="break_even", width=120)
+    assert re.search(rf"matmul +baseline +{re.escape(cell)}\n", text), text
+    assert "cost less than numpy, whose first call counts too" in text
+    assert ("(in brackets)" in text) == (count < 4)
+
+
+def test_break_even_is_unclear_where_the_verdict_is(runs: Any) -> None:
+    base = runs.forks(runs.case("numpy"), samples=(1e-3,))
+    other = [
+        replace(record, samples=(level,))
+        for record, level in zip(
+            runs.forks(runs.case("jax")), (0.9e-3, 0.95e-3, 1e-3, 1.1e-3, 1.2e-3), strict=True
+        )
+    ]
+    frame = summarise([runs.store(base, other)])
+    assert re.search(r"matmul +baseline +unclear\n", plain(frame, metric="break_even"))
+    assert re.search(r"matmul +-\n", plain(summarise([runs.store(other)]), metric="break_even"))
 
 
 def test_a_figure_not_known_is_a_dash(runs: Any) -> None:
