@@ -1,9 +1,11 @@
 """How often does this suite err on this machine, and what can it tell apart here?"""
 
+import json
 import math
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from xpbench.bench import stats
@@ -86,6 +88,19 @@ class Calibration:
             for p in self.powers
         ]
         return record
+
+
+def latest(folder: Path, machine: str) -> dict[str, Any] | None:
+    """The newest calibration of ``machine`` among the runs in ``folder``, and those published there."""
+    found = []
+    for file in [*folder.glob(f"*/{CALIBRATION}"), *folder.glob(f"published/*/{CALIBRATION}")]:
+        try:
+            record = json.loads(file.read_bytes())
+            if record["machine"] == machine:
+                found.append((str(record["created"]), {**record, "run": file.parent.name}))
+        except (OSError, ValueError, TypeError, KeyError):
+            continue  # a file that somebody else wrote is no calibration
+    return max(found, key=lambda pair: pair[0])[1] if found else None
 
 
 def calibrate(run: Run, forks: int) -> Calibration:

@@ -46,8 +46,8 @@ from xpbench.bench.output import console_of_output, print_tables
 
 if TYPE_CHECKING:
     from xpbench.bench.accounting import Account
-    from xpbench.bench.api import Plan
     from xpbench.bench.plan import Request
+    from xpbench.bench.preparation import Plan
 
 DISAGREED, INTERRUPTED = 1, 130
 
@@ -97,7 +97,7 @@ def run(
 
     Without a kernel, the five named ones: matmul, svd, pca, gradient_descent, backprop.
     """
-    from xpbench.bench import accounting, api
+    from xpbench.bench import accounting, api, beginning, preparation
 
     restrict_to_cpus(cpus)
     if resume is not None:
@@ -105,9 +105,9 @@ def run(
             raise XpbenchError(
                 "--resume takes the kernels and the folder of the run it completes; name no others"
             )
-        prepared = api.resume(resume)
+        prepared = beginning.resume(resume)
     else:
-        prepared = api.prepare(
+        prepared = preparation.prepare(
             kernels or [],
             _request(chapter, everything, backend, device, dtype, size, preset),
             forks=forks,
@@ -123,13 +123,16 @@ def run(
     _announce(prepared)
     if dry_run:
         return
+    from xpbench.bench.report.calibration_table import citation
+
     _warn_of_noise()
-    folder = resume or api.begin(prepared, out)
+    folder = resume or beginning.begin(prepared, out)
     print(f"results go to {folder}", file=sys.stderr)
     account = _measure(prepared, folder)
     results = api.finished(folder)
     print_tables(results.cases, "latency", results.overall)
-    print(f"\nThe run is in {folder}; `xpbench table {folder}` prints it again.")
+    print(f"\n{citation(results.run)}.")
+    print(f"The run is in {folder}; `xpbench table {folder}` prints it again.")
     print(accounting.sentence(account), file=sys.stderr)
     if disturbed := [m for m in results.run.measurements if m.disturbed and m.samples]:
         timed = sum(bool(m.samples) for m in results.run.measurements)
@@ -162,12 +165,12 @@ def verify(
 
     Every usable backend is held against the oracle, and the backends against each other.
     """
-    from xpbench.bench import api, verification
+    from xpbench.bench import preparation, verification
     from xpbench.bench.measurement import as_json as plain_json
     from xpbench.bench.progress import observer_of
     from xpbench.bench.report.agreement_table import as_records, as_table
 
-    prepared = api.prepare(
+    prepared = preparation.prepare(
         kernels or [],
         _request(chapter, everything, backend, device, dtype or ["float32", "float64"], size, "default"),
         every_backend=True,
@@ -263,10 +266,10 @@ def list_cases(
     as_json: AsJson = False,
 ) -> None:
     """The cases that `xpbench run` with the same options would measure."""
-    from xpbench.bench import api
+    from xpbench.bench import preparation
 
     request = _request(chapter, everything, backend, device, dtype, size, preset)
-    prepared = api.prepare(kernels or [], request, threads=threads, precision=precision)
+    prepared = preparation.prepare(kernels or [], request, threads=threads, precision=precision)
     if as_json:
         print(json.dumps([{"id": str(case), **case.to_json()} for case in prepared.cases], indent=2))
     else:

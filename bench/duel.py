@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from xpbench.bench import api, journal, runner, stats
-from xpbench.bench.api import Plan
+from xpbench.bench import beginning, journal, preparation, runner, stats
 from xpbench.bench.case import Case
 from xpbench.bench.crossover import Probe, interval, verdict
 from xpbench.bench.exceptions import NothingMeasured, XpbenchError
 from xpbench.bench.journal import Run
 from xpbench.bench.plan import Request
+from xpbench.bench.preparation import Plan
 from xpbench.bench.progress import observer_of
 from xpbench.bench.stats import Ratio
 
@@ -38,6 +38,8 @@ class Duel:
     folder: Path
     times: dict[int, tuple[float, float]] = field(default_factory=dict)
     widened: set[str] = field(default_factory=set)
+    disturbed: int = 0
+    measured: int = 0
 
     @property
     def first(self) -> str:
@@ -46,6 +48,20 @@ class Duel:
     @property
     def second(self) -> str:
         return _heading(self.pair[1])
+
+    @property
+    def notes(self) -> list[str]:
+        """What must be known of the times."""
+        notes = [
+            f"{what}, not in {self.pair[0].dtype}: more work, for a more precise result"
+            for what in sorted(self.widened)
+        ]
+        if self.disturbed:
+            notes.append(
+                f"other work disturbed {self.disturbed} of {self.measured} measurements: a quiet "
+                "machine may give another crossing"
+            )
+        return notes
 
     def measure(self, size: int) -> Ratio:
         """How many times the first's time the second takes at ``size``, in a run of its own.
@@ -60,7 +76,7 @@ class Duel:
         pairs = tuple((self.base | {self.key: size}).items())
         cases = tuple(replace(case, size=pairs, size_name="") for case in self.pair)
         plan = replace(self.prepared, cases=cases)
-        folder = api.begin(plan, self.folder / f"{self.key}={size}")
+        folder = beginning.begin(plan, self.folder / f"{self.key}={size}")
         job = plan.job(folder)
         with observer_of({"": job}, set()) as observer:
             runner.execute(job, observer)
@@ -75,6 +91,8 @@ class Duel:
             for m in run.measurements
             if m.compute_dtype not in ("", m.case.dtype)
         }
+        self.disturbed += sum(m.disturbed for m in run.measurements)
+        self.measured += len(run.measurements)
         probe = Probe(size, ratio)
         print(f"{self.key}={size}: {verdict(probe, self.second)} ({interval(probe)})", file=sys.stderr)
         return ratio
@@ -169,7 +187,7 @@ def prepare(
         dtypes=(dtype,),
         devices=tuple(dict.fromkeys(device or "cpu" for device in devices)) if any(devices) else (),
     )
-    plan = api.prepare(
+    plan = preparation.prepare(
         [kernel],
         request,
         forks=forks,

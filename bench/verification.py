@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from xpbench.bench import agreement, data, journal, runner
-from xpbench.bench.api import Plan, begin
+from xpbench.bench.beginning import begin
 from xpbench.bench.case import Case
 from xpbench.bench.exceptions import NothingMeasured
 from xpbench.bench.kernel import Kernel
 from xpbench.bench.measurement import Measurement
+from xpbench.bench.preparation import Plan
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from xpbench.bench import api, journal, runner, stats
+from xpbench.bench import beginning, journal, preparation, runner, stats
 from xpbench.bench.plan import Request
 
 BY_HAND = """
@@ -91,7 +91,7 @@ def main() -> None:
     parser.add_argument("--forks", type=int, default=6)
     parser.add_argument("--backend", action="append", default=[])
     options = parser.parse_args()
-    prepared = api.prepare([], Request(backends=tuple(options.backend)), forks=options.forks)
+    prepared = preparation.prepare([], Request(backends=tuple(options.backend)), forks=options.forks)
     by_backend: dict[str, list[dict[str, object]]] = {}
     for case in prepared.runnable:
         by_backend.setdefault(case.backend, []).append(case.to_json())
@@ -101,7 +101,7 @@ def main() -> None:
         folder = Path(scratch)
         (folder / "test_by_hand.py").write_text(BY_HAND)
         (folder / "pytest.ini").write_text("[pytest]\n")
-        run = api.begin(prepared, folder / "run")
+        run = beginning.begin(prepared, folder / "run")
         for fork in range(options.forks):
             start = time.perf_counter()
             runner.execute(replace(prepared.job(run), forks=range(fork, fork + 1)), runner.Silent())

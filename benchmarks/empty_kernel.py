@@ -11,7 +11,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from xpbench.bench import api, journal, runner, stats
+from xpbench.bench import beginning, journal, preparation, runner, stats
 from xpbench.bench.plan import Request
 
 EMPTY = '''
@@ -40,8 +40,8 @@ def main() -> None:
         file = Path(scratch) / "empty_kernel_file.py"
         file.write_text(EMPTY)
         request = Request(backends=("numpy",))
-        prepared = api.prepare([str(file)], request, forks=options.processes, roofs=False)
-        run = api.begin(prepared, Path(scratch) / "run")
+        prepared = preparation.prepare([str(file)], request, forks=options.processes, roofs=False)
+        run = beginning.begin(prepared, Path(scratch) / "run")
         runner.execute(prepared.job(run), runner.Silent())
         times = [stats.fork_summary(m.samples) for m in journal.read(run).measurements]
     for number, seconds in enumerate(times):

@@ -30,8 +30,8 @@ from xpbench.bench.options import (
 )
 
 if TYPE_CHECKING:
-    from xpbench.bench.api import Plan
     from xpbench.bench.job import Job
+    from xpbench.bench.preparation import Plan
 
 REGRESSED, INTERRUPTED = 1, 130
 FORKS = 20
@@ -67,7 +67,7 @@ def ab(
     Each Python must have xpbench installed. Their processes take turns, in an order drawn anew for every
     one, so that whatever the machine does, it does to both.
     """
-    from xpbench.bench import api, comparison, journal
+    from xpbench.bench import beginning, comparison, journal, preparation
     from xpbench.bench.multiple_comparisons import forks_needed
     from xpbench.bench.plan import Request
     from xpbench.bench.progress import words
@@ -84,7 +84,7 @@ def ab(
     )
 
     def prepare(python: str) -> "Plan":
-        return api.prepare(
+        return preparation.prepare(
             kernels or [],
             request,
             python=python,
@@ -107,7 +107,7 @@ def ab(
         for backend_name, reason in side.unusable.items():
             print(f"xpbench: {backend_name} is not usable in {name}: {reason}", file=sys.stderr)
     folder = out or Path("results") / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-ab"
-    folders = [api.begin(side, folder / name) for name, side in zip("ab", sides, strict=True)]
+    folders = [beginning.begin(side, folder / name) for name, side in zip("ab", sides, strict=True)]
     jobs = [
         replace(side.job(place), cases=tuple(both)) for side, place in zip(sides, folders, strict=True)
     ]

@@ -23,8 +23,8 @@ from xpbench.bench.options import (
 )
 
 if TYPE_CHECKING:
-    from xpbench.bench.api import Plan
     from xpbench.bench.plan import Request
+    from xpbench.bench.preparation import Plan
 
 KERNELS = ("matmul", "gradient_descent")
 SIZES = ("small", "medium")
@@ -65,7 +65,7 @@ def calibrate(
     equal twins that were called different, the share of rows in which an equal was left out of the
     fastest, and how often the extra work was found, with how many forks.
     """
-    from xpbench.bench import api
+    from xpbench.bench import beginning
     from xpbench.bench.plan import PRESETS, Request
 
     forks = PRESETS["default"].forks
@@ -73,7 +73,7 @@ def calibrate(
         _report(show, forks, as_json)
         return
     if resume is not None:
-        prepared, folder = api.resume(resume), resume
+        prepared, folder = beginning.resume(resume), resume
     else:
         if not 1 <= comparisons <= 100_000:
             raise XpbenchError(f"--comparisons {comparisons}: expected a number from 1 to 100000")
@@ -85,7 +85,7 @@ def calibrate(
         prepared = _prepare(
             kernels or list(KERNELS), request, comparisons, forks, seconds, threads, precision, seed
         )
-        folder = api.begin(prepared, out)
+        folder = beginning.begin(prepared, out)
     print(f"results go to {folder}", file=sys.stderr)
     _measure(prepared, folder)
     _report(folder, forks, as_json)
@@ -103,14 +103,16 @@ def _prepare(
 ) -> "Plan":
     from dataclasses import replace
 
-    from xpbench.bench import api, twins
+    from xpbench.bench import preparation, twins
 
-    plain = api.prepare(kernels, request, forks=1, seconds=seconds, threads=threads, precision=precision)
+    plain = preparation.prepare(
+        kernels, request, forks=1, seconds=seconds, threads=threads, precision=precision
+    )
     bases = list(dict.fromkeys(case.backend for case in plain.runnable))
     rows = {(case.row, case.backend) for case in plain.runnable}
     windows = math.ceil(comparisons / (len(rows) * twins.EQUALS // 2))
     named = tuple(name for base in bases for name in twins.names(base))
-    return api.prepare(
+    return preparation.prepare(
         kernels,
         replace(request, backends=named),
         files=[Path(twins.__file__)],

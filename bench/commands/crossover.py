@@ -3,7 +3,6 @@
 import datetime
 import json
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -116,14 +115,9 @@ def _print(found: "Crossing", rivals: "Duel") -> None:
     console.print()
     console.print(Text(head, style="dim"))
     console.print(as_grid(Grid("", ("", rivals.first, rivals.second, "", "95% interval"), rows)))
-    for note in _notes(rivals):
+    for note in rivals.notes:
         console.print(Text(note))
     print(f"\nThe runs are in {rivals.folder}, one for each size.")
-
-
-def _notes(rivals: "Duel") -> Iterable[str]:
-    for what in sorted(rivals.widened):
-        yield f"{what}, not in {rivals.pair[0].dtype}: more work, for a more precise result"
 
 
 def _as_json(found: "Crossing", rivals: "Duel") -> dict[str, Any]:
@@ -146,7 +140,7 @@ def _as_json(found: "Crossing", rivals: "Duel") -> dict[str, Any]:
         "above": found.above,
         "estimate": found.estimate,
         "sentence": sentence(found, rivals.first, rivals.second, rivals.key),
-        "notes": list(_notes(rivals)),
+        "notes": rivals.notes,
         "folder": str(rivals.folder),
         "sizes": [
             {

@@ -31,12 +31,12 @@ def doctor(threads: Threads = None, precision: Precision = "ieee", as_json: AsJs
 def _examine(threads: int | None, precision: str) -> "Examination":
     from concurrent.futures import ThreadPoolExecutor
 
-    from xpbench.bench import api, machine, noise, probe, registry
+    from xpbench.bench import machine, noise, preparation, probe, registry
     from xpbench.bench.backend import Setting
     from xpbench.bench.doctor import Examination, free_bytes
 
-    threads = api.checked_threads(threads)
-    api.known_precision(precision)
+    threads = preparation.checked_threads(threads)
+    preparation.known_precision(precision)
     quiet = noise.probe()
     found = registry.find()
     states = probe.states(found, list(found.backends))

@@ -1,11 +1,14 @@
 """How a calibration is told: rates of false alarms, and what is found with how many forks."""
 
+from typing import Any
+
 from rich import box
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from xpbench.bench.calibration import FORK_COUNTS, Calibration, Power, Rate
+from xpbench.bench.journal import Run
 from xpbench.bench.report.quantities import percent
 
 FOUND_OFTEN = 0.9
@@ -41,6 +44,21 @@ def as_table(found: Calibration) -> Group:
         Text(),
         *(Text(sentence) for sentence in sentences(found)),
     )
+
+
+def citation(run: Run) -> str:
+    """What is known of the errors of verdicts on the machine of ``run``, in a sentence."""
+    record: Any = run.header.get("calibration")
+    try:
+        pairs, day, name = record["pairs"], str(record["created"])[:10], record["run"]
+        share = percent(pairs["seen"] / pairs["of"])
+        interval = f"{percent(pairs['low'])} to {percent(pairs['high'])}"
+        return (
+            f"calibrated on this machine ({name}, {day}): of {pairs['of']} pairs of equal backends, "
+            f"{share} were called different ({interval})"
+        )
+    except (TypeError, KeyError, ArithmeticError):
+        return "how often verdicts err on this machine is not known: `xpbench calibrate` finds out"
 
 
 def rate_words(rate: Rate) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from xpbench.bench import api, interpreter, journal, sources
+from xpbench.bench import interpreter, journal, preparation, sources
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.plan import Request
 from xpbench.bench.registry import find
@@ -135,7 +135,7 @@ def test_a_kernel_that_the_other_python_lacks_is_named() -> None:
 def test_a_plan_for_another_python_has_its_versions(environments) -> None:
     request = Request(backends=("numpy",))
     python = str(environments["after"])
-    there = api.prepare(["matmul"], request, python=python)
-    here = api.prepare(["matmul"], request)
+    there = preparation.prepare(["matmul"], request, python=python)
+    here = preparation.prepare(["matmul"], request)
     assert there.versions == here.versions
     assert there.job(Path()).python != here.job(Path()).python

@@ -1,5 +1,6 @@
 """A calibration counts what a run would have said, and counts no measurement twice."""
 
+import json
 import math
 import random
 from dataclasses import replace
@@ -12,6 +13,7 @@ from xpbench.bench.backend import Setting
 from xpbench.bench.calibration import Rate
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.measurement import Measurement
+from xpbench.bench.report.calibration_table import citation
 
 FORKS = 6
 
@@ -135,3 +137,32 @@ def test_a_calibration_measures_shows_and_stores_what_it_found(xpbench, tmp_path
 def test_a_measurement_of_the_suite_is_no_twin(runs) -> None:
     assert calibration.subjects_of(runs.store(runs.forks(runs.case("numpy")))) == []
     assert isinstance(runs.forks(runs.case("numpy"))[0], Measurement)
+
+
+def calibrated(folder: Path, machine: str, created: str, seen: int) -> None:
+    folder.mkdir(parents=True)
+    low, high = Rate(seen, 200).interval
+    pairs = {"seen": seen, "of": 200, "low": low, "high": high}
+    record = {"machine": machine, "created": created, "pairs": pairs}
+    (folder / calibration.CALIBRATION).write_text(json.dumps(record))
+
+
+def test_a_run_cites_the_newest_calibration_of_its_machine(runs, tmp_path) -> None:
+    results = tmp_path / "results"
+    calibrated(results / "old", "here", "2026-01-01T00:00:00", 9)
+    calibrated(results / "published" / "new", "here", "2026-02-01T00:00:00", 2)
+    calibrated(results / "elsewhere", "there", "2026-03-01T00:00:00", 5)
+    (results / "foreign").mkdir()
+    (results / "foreign" / calibration.CALIBRATION).write_text("[1, 2")
+    found = calibration.latest(results, "here")
+    assert found is not None and found["run"] == "new"
+    case = runs.forks(runs.case())
+    said = citation(runs.store(case, calibration=found))
+    assert "of 200 pairs of equal backends, 1% were called different (0.1% to 4%)" in said
+    assert "new, 2026-02-01" in said
+
+
+@pytest.mark.parametrize("record", [None, {}, {"pairs": {"seen": 1, "of": 0}}, [], "text"])
+def test_without_a_calibration_a_run_says_how_to_have_one(runs, record: object) -> None:
+    run = runs.store(runs.forks(runs.case()), calibration=record)
+    assert "`xpbench calibrate` finds out" in citation(run)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xpbench import Setting
-from xpbench.bench import api, journal, registry, roofs, runner
+from xpbench.bench import beginning, journal, preparation, registry, roofs, runner
 from xpbench.bench.backend import Backend
 from xpbench.bench.plan import Request
 from xpbench.bench.report import roofs_table
@@ -67,8 +67,8 @@ def test_zeros_are_memory_and_not_one_page_over_and_over() -> None:
 
 def test_a_run_measures_roofs_in_its_first_and_last_fork_and_places_its_cases(tmp_path) -> None:
     request = Request(backends=("numpy",), sizes=("n=1024",))
-    prepared = api.prepare(["matmul", "dot"], request, forks=2, seconds=0.01, roofs=True)
-    folder = api.begin(prepared, tmp_path / "run")
+    prepared = preparation.prepare(["matmul", "dot"], request, forks=2, seconds=0.01, roofs=True)
+    folder = beginning.begin(prepared, tmp_path / "run")
     runner.execute(prepared.job(folder), runner.Silent())
     run = journal.read(folder)
     assert [(one.backend, one.fork) for one in run.roofs] == [("numpy", 0), ("numpy", 1)]
@@ -85,7 +85,7 @@ def test_a_run_measures_roofs_in_its_first_and_last_fork_and_places_its_cases(tm
 
 def test_a_short_run_measures_no_roofs_unless_it_is_asked_to() -> None:
     def settings(**options: Any) -> bool:
-        return api.prepare(["dot"], Request(backends=("numpy",)), **options).settings.roofs
+        return preparation.prepare(["dot"], Request(backends=("numpy",)), **options).settings.roofs
 
     assert not settings(forks=3)
     assert settings(forks=3, roofs=True)

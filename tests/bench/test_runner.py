@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from xpbench.bench import api, journal, runner
+from xpbench.bench import beginning, journal, preparation, runner
 from xpbench.bench.measurement import Measurement
 from xpbench.bench.plan import Request
 
@@ -19,8 +19,8 @@ NUMPY = Request(backends=("numpy",), sizes=("small",))
 
 def measure(folder: Path, files: list[Path], request: Request = NUMPY, **options) -> list[Measurement]:
     arguments = [str(file) for file in files]
-    prepared = api.prepare(arguments, request, **({"forks": 2, "seconds": 0.01} | options))
-    begun = api.begin(prepared, folder)
+    prepared = preparation.prepare(arguments, request, **({"forks": 2, "seconds": 0.01} | options))
+    begun = beginning.begin(prepared, folder)
     runner.execute(prepared.job(begun), runner.Silent())
     return list(journal.read(folder).measurements)
 

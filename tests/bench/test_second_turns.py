@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from xpbench.bench import api, journal, runner
+from xpbench.bench import beginning, journal, preparation, runner
 from xpbench.bench.backend import Setting
 from xpbench.bench.case import Case
 from xpbench.bench.plan import Environment, Request, Visit
@@ -70,8 +70,10 @@ class Heard(runner.Silent):
 @pytest.mark.usefixtures("busy_machine")
 def test_on_a_busy_machine_cases_are_marked_measured_again_and_then_no_more(tmp_path) -> None:
     request = Request(backends=("numpy",), sizes=("small",))
-    prepared = api.prepare(["dot", "axpy", "transpose"], request, forks=3, seconds=0.1, roofs=False)
-    folder, heard = api.begin(prepared, tmp_path / "run"), Heard()
+    prepared = preparation.prepare(
+        ["dot", "axpy", "transpose"], request, forks=3, seconds=0.1, roofs=False
+    )
+    folder, heard = beginning.begin(prepared, tmp_path / "run"), Heard()
     runner.execute(prepared.job(folder), heard)
     lines = [json.loads(line) for line in (folder / journal.JOURNAL).read_text().splitlines()]
     written = Counter((line["id"], line["fork"]) for line in lines)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from xpbench.bench import stats
-from xpbench.bench.api import prepare
 from xpbench.bench.job import Job
 from xpbench.bench.plan import LOOKS, Request
+from xpbench.bench.preparation import prepare
 from xpbench.bench.until_clear import fork_counts, further, unclear
 
 

@@ -1,0 +1,113 @@
+"""How does a run begin, and how is it taken up again?"""
+
+import datetime
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import xpbench
+from xpbench.bench import calibration, journal, machine, registry, sources
+from xpbench.bench.exceptions import XpbenchError
+from xpbench.bench.measurement import Measurement
+from xpbench.bench.plan import Settings
+from xpbench.bench.preparation import Plan
+
+
+def begin(prepared: Plan, folder: Path | None) -> Path:
+    """Creates the run's folder, with a record for every case that cannot be measured here."""
+    stamp = datetime.datetime.now().astimezone()
+    name = f"{stamp:%Y%m%d-%H%M%S}-{prepared.preset}-{secrets.token_hex(2)}"
+    folder = folder or Path("results") / name
+    journal.create(folder, _header(prepared, folder, stamp.isoformat(timespec="seconds")))
+    for case in prepared.cases:
+        if case.backend in prepared.unusable:
+            reason = prepared.unusable[case.backend]
+            journal.append(folder, Measurement(case, 0, "unsupported", reason))
+    return folder
+
+
+def resume(folder: Path) -> Plan:
+    """The plan of a stored run, for the part of it that was not measured.
+
+    Raises
+    ------
+    XpbenchError
+        If the folder holds no run, or a library has changed since it began.
+    """
+    stored = journal.read(folder)
+    header = stored.header
+    if header.get("side"):
+        raise XpbenchError(
+            f"{folder} is one side of a comparison that interleaved two: it can be shown, and not "
+            "resumed; measure both anew with `xpbench ab`"
+        )
+    try:
+        files = [sources.file_of(name) for name in header["files"]]
+        settings = Settings(**header["settings"])
+        then_sources = dict(header["sources"])
+        unusable, versions, preset = header["unusable"], header["versions"], header["preset"]
+    except (KeyError, TypeError) as fault:
+        raise XpbenchError(
+            f"{folder}/run.json does not say how the run was to go on ({fault}): "
+            "it can be shown, but not resumed"
+        ) from None
+    found = registry.find(files)
+    for case in stored.cases:
+        found.kernel(case.kernel)
+    for name, then in versions.items():
+        now = found.backend(name).versions()
+        if now != then and name not in unusable:
+            raise XpbenchError(
+                f"{folder} was begun with {_list(then)}, and {_list(now)} is installed now: "
+                "one run measures one set of versions; install those, or start a new run"
+            )
+    if sources.digests(found, {case.kernel for case in stored.cases}) != then_sources:
+        raise XpbenchError(
+            f"{folder} was begun with kernels or an xpbench that have changed since: one run measures "
+            "one program; start a new run"
+        )
+    return Plan(found, stored.cases, settings, unusable, versions, preset)
+
+
+def _header(prepared: Plan, folder: Path, created: str) -> dict[str, Any]:
+    other, described = prepared.interpreter, machine.describe()
+    kernels: dict[str, dict[str, Any]] = {}
+    for case in prepared.cases:
+        kernel = prepared.registry.kernels[case.kernel]
+        entry = kernels.setdefault(
+            case.kernel,
+            {
+                "chapter": kernel.chapter,
+                "title": kernel.title,
+                "error_unit": kernel.error_unit,
+                "flops": {},
+                "traffic": {},
+            },
+        )
+        size = dict(case.size)
+        itemsize = int(case.dtype.removeprefix("float")) // 8
+        entry["flops"][case.size_text] = kernel.flop_count(size)
+        entry["traffic"][f"{case.size_text}/{case.dtype}"] = kernel.traffic_bytes(itemsize, size)
+    return {
+        "schema": journal.SCHEMA,
+        "name": folder.name,
+        "created": created,
+        "xpbench": (other.sources if other else {}).get("xpbench", xpbench.__version__),
+        "preset": prepared.preset,
+        "seed": prepared.settings.seed,
+        "settings": prepared.settings.to_json(),
+        "files": [sources.name_of(file) for file in prepared.registry.files],
+        "sources": other.sources if other else sources.digests(prepared.registry, kernels),
+        "side": "other interpreter" if other else None,
+        "versions": {name: dict(versions) for name, versions in prepared.versions.items()},
+        "unusable": dict(prepared.unusable),
+        "machine": described | ({"python": other.python} if other else {}),
+        "calibration": calibration.latest(folder.absolute().parent, described["id"]),
+        "kernels": kernels,
+        "cases": [case.to_json() for case in prepared.cases],
+    }
+
+
+def _list(versions: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in versions.items()) or "nothing"
