@@ -131,13 +131,13 @@ def run(
     account = _measure(prepared, folder)
     results = api.finished(folder)
     print_tables(results.cases, "latency", results.overall)
-    print(f"\n{citation(results.run)}.")
+    console_of_output().print(f"\n{citation(results.run)}", markup=False, highlight=False)
     print(f"The run is in {folder}; `xpbench table {folder}` prints it again.")
     print(accounting.sentence(account), file=sys.stderr)
     if disturbed := [m for m in results.run.measurements if m.disturbed and m.samples]:
         timed = sum(bool(m.samples) for m in results.run.measurements)
         print(
-            f"xpbench: other processes disturbed {len(disturbed)} of {timed} measurements, each twice "
+            f"warning: other processes disturbed {len(disturbed)} of {timed} measurements, each twice "
             "(marked ‡): on a quieter machine, less would be unclear",
             file=sys.stderr,
         )
@@ -337,7 +337,7 @@ def _warn_of_noise() -> None:
     from xpbench.bench import noise
 
     for warning in noise.warnings(noise.probe()):
-        print(f"xpbench: {warning} (`xpbench doctor` says more)", file=sys.stderr)
+        print(f"warning: {warning} (`xpbench doctor` says more)", file=sys.stderr)
 
 
 def _measure(prepared: "Plan", folder: Path) -> "Account":

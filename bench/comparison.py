@@ -12,7 +12,7 @@ from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.journal import Run
 from xpbench.bench.measurement import Measurement
 from xpbench.bench.multiple_comparisons import benjamini_hochberg, forks_needed
-from xpbench.bench.stats import MIN_FORKS, Ratio
+from xpbench.bench.stats import LEVEL, MIN_FORKS, Ratio, student_quantile
 
 APART, INTERLEAVED = 0.10, 0.05
 """The least bands. Two runs one after the other differ falsely by some percent whatever is done."""
@@ -26,9 +26,10 @@ class Change:
     """One case in both runs.
 
     ``ratio`` is how many times as long NEW takes; ``verdict`` is ``slower``, ``faster``, ``same`` or
-    ``unclear``, and ``None`` where nobody may say. ``base_s`` and ``new_s`` are seconds a call: medians
-    over forks of each fork's shortest round. A status is one of ``measurement.STATUSES``, or ``None``
-    where the run does not have the case.
+    ``unclear``, and ``None`` where nobody may say. ``p_value`` is for a change beyond what the drift of
+    the machine explains. ``base_s`` and ``new_s`` are seconds a call: medians over forks of each fork's
+    shortest round. A status is one of ``measurement.STATUSES``, or ``None`` where the run does not have
+    the case.
     """
 
     case: Case
@@ -69,7 +70,12 @@ class Drift:
     @property
     def seen(self) -> bool:
         excludes = not self.ratio.low <= 1 <= self.ratio.high
-        return excludes and abs(math.log(self.ratio.value)) > math.log1p(DRIFT)
+        return excludes and self.extent > 1 + DRIFT
+
+    @property
+    def extent(self) -> float:
+        """By what factor, whichever way: at least 1."""
+        return max(self.ratio.value, 1 / self.ratio.value)
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,7 @@ class Comparison:
 
     ``band`` is the least change of a verdict, widened by the drift that was seen; ``forks`` is the
     smallest number of forks of a compared case, ``needed`` how many a side so many cases ask for.
+    ``overall`` is how many times as long NEW takes over all cases that are timed in both.
     """
 
     base: str
@@ -88,6 +95,7 @@ class Comparison:
     drifts: tuple[Drift, ...]
     forks: int | None
     needed: int
+    overall: Ratio | None
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -124,10 +132,12 @@ def compare(base: Run, new: Run, band: float | None = None, interleaved: bool = 
             f"--band {band:g}: expected a share from {least:g} to 10. Two runs one after the other "
             "differ by some percent even where nothing changed; `xpbench ab` sees smaller changes"
         )
-    same_run = base.path.resolve() == new.path.resolve()
+    same_run = _is_one_run(base, new)
     drifts = () if same_run else tuple(_drifts(base, new))
-    widened = max([band, *(_reach(drift, band) for drift in drifts if drift.seen)])
-    changes = _judged([_change(*pair) for pair in _matched(base, new)], widened)
+    drift = max([1.0, *(drift.extent for drift in drifts if drift.seen)])
+    # The band in which the drift alone would leave a case that is within ``band`` of what it was.
+    widened = (1 + band) * drift - 1
+    changes = _judged([_change(*pair, drift) for pair in _matched(base, new)], widened)
     if same_run:
         changes = [replace(c, verdict="same" if c.verdict else None) for c in changes]
     timed = [change for change in changes if change.base and change.new]
@@ -141,9 +151,23 @@ def compare(base: Run, new: Run, band: float | None = None, interleaved: bool = 
         drifts=drifts,
         forks=forks,
         needed=forks_needed(len(timed)),
-        warnings=tuple(_warnings(base, new, drifts, interleaved or same_run)),
+        overall=None if same_run else _overall(base, new, timed),
+        warnings=tuple(_warnings(base, new, timed, drifts, interleaved or same_run)),
         notes=tuple(_differences(base, new, _EXPECTED)),
     )
+
+
+def _is_one_run(base: Run, new: Run) -> bool:
+    """Whether both are the same folder, or one is a copy of the other: a header has the second of its
+    beginning."""
+    if base.path.resolve() == new.path.resolve():
+        return True
+    begun = base.header.get("created"), base.header.get("name")
+    return None not in begun and base.header == new.header and _samples(base) == _samples(new)
+
+
+def _samples(run: Run) -> dict[tuple[str, int], tuple[str, tuple[float, ...]]]:
+    return {m.key: (m.status, m.samples) for m in run.measurements}
 
 
 def _matched(
@@ -166,7 +190,9 @@ def _records(run: Run) -> dict[tuple[str, int], tuple[Case, list[Measurement]]]:
     return found
 
 
-def _change(case: Case, base: list[Measurement] | None, new: list[Measurement] | None) -> Change:
+def _change(
+    case: Case, base: list[Measurement] | None, new: list[Measurement] | None, drift: float
+) -> Change:
     before, after = _status(base), _status(new)
     reasons = [m.reason for m in [*(new or []), *(base or [])] if m.status == (after or before)]
     change = Change(case, before, after, next(iter(reasons), ""), _minima(base), _minima(new))
@@ -175,8 +201,22 @@ def _change(case: Case, base: list[Measurement] | None, new: list[Measurement] |
     return replace(
         change,
         ratio=stats.ratio(change.new, change.base),
-        p_value=stats.rank_sum_p_value(change.new, change.base),
+        p_value=_p_value(change.new, change.base, drift),
     )
+
+
+def _p_value(new: Sequence[float], base: Sequence[float], drift: float) -> float:
+    """How likely a change this large is where ``drift``, a factor either way, is all there is.
+
+    The largest p value of the rank-sum test over those factors: at the one nearest to what is seen,
+    and 1 where that is among them. Tested against no change at all, cases that drift with the machine
+    are all found to have changed, and a band cannot stop those that scatter beyond it.
+    """
+    seen = stats.ratio_estimate(new, base)
+    explained = min(max(seen, 1 / drift), drift)
+    if drift > 1 and explained == seen:
+        return 1.0
+    return stats.rank_sum_p_value([fork / explained for fork in new] if drift > 1 else new, base)
 
 
 def _minima(records: Iterable[Measurement] | None) -> tuple[float, ...]:
@@ -213,6 +253,35 @@ def _verdict(change: Change, reported: bool, band: float) -> str | None:
     return "unclear" if verdict in ("faster", "slower") and not reported else verdict
 
 
+def _overall(base: Run, new: Run, timed: Sequence[Change]) -> Ratio | None:
+    """The geometric mean of NEW over BASE, with Welch's interval on the mean logs of the forks.
+
+    The forks of two runs are not paired, and their means over cases are near enough to normal. Forks
+    interleaved share what the machine did, so that for them the interval is, if anything, too wide.
+    Welch, "The generalization of 'Student's' problem when several different population variances are
+    involved", Biometrika 34 (1947). ``None`` below four whole forks a side.
+    """
+    a, b = _mean_logs(new, timed), _mean_logs(base, timed)
+    if min(len(a), len(b)) < MIN_FORKS:
+        return None
+    squares = [statistics.variance(logs) / len(logs) for logs in (a, b)]
+    parts = sum(square**2 / (len(logs) - 1) for square, logs in zip(squares, (a, b), strict=True))
+    freedom = int(sum(squares) ** 2 / parts) if parts > 0 else len(a) + len(b) - 2
+    reach = student_quantile(freedom) * math.sqrt(sum(squares))
+    mean = statistics.fmean(a) - statistics.fmean(b)
+    return Ratio(math.exp(mean), math.exp(mean - reach), math.exp(mean + reach), LEVEL)
+
+
+def _mean_logs(run: Run, timed: Sequence[Change]) -> list[float]:
+    """For every fork that timed all the cases, the mean of the logs of their shortest rounds."""
+    cases = {(str(change.case), change.case.threads) for change in timed}
+    forks: dict[int, list[float]] = {}
+    for m in run.measurements:
+        if (str(m.case), m.case.threads) in cases and m.status == "ok" and m.samples:
+            forks.setdefault(m.fork, []).append(math.log(stats.fork_minimum(m.samples)))
+    return [statistics.fmean(logs) for logs in forks.values() if cases and len(logs) == len(cases)]
+
+
 def _drifts(base: Run, new: Run) -> Iterator[Drift]:
     for key, work in ANCHORS.items():
         ratio = stats.ratio(_anchor(new, key), _anchor(base, key))
@@ -230,13 +299,15 @@ def _anchor(run: Run, key: str) -> list[float]:
     return list(forks.values())
 
 
-def _reach(drift: Drift, band: float) -> float:
-    """The band in which the drift alone would leave a case that is within ``band`` of what it was."""
-    return (1 + band) * max(drift.ratio.value, 1 / drift.ratio.value) - 1
-
-
-def _warnings(base: Run, new: Run, drifts: Sequence[Drift], together: bool) -> Iterator[str]:
+def _warnings(
+    base: Run, new: Run, timed: Sequence[Change], drifts: Sequence[Drift], together: bool
+) -> Iterator[str]:
     """What speaks against comparing the runs at all."""
+    if not timed:
+        yield (
+            "nothing is compared: no case has a time in both; measure the same kernels, sizes, "
+            "backends, dtypes and --threads"
+        )
     if _machine(base, "id") != _machine(new, "id"):
         yield (
             f"the runs are from different machines ({_machine(base, 'cpu')}, {_machine(base, 'cores')} "
@@ -244,14 +315,15 @@ def _warnings(base: Run, new: Run, drifts: Sequence[Drift], together: bool) -> I
         )
     for drift in drifts:
         if drift.seen:
-            value = drift.ratio.value
-            word = "slower" if value > 1 else "faster"
+            word = "slower" if drift.ratio.value > 1 else "faster"
             yield (
-                f"the machine itself was {max(value, 1 / value):.2f}x {word} in NEW, by a fixed piece "
+                f"the machine itself was {drift.extent:.2f}x {word} in NEW, by a fixed piece "
                 f"of {drift.work} work: the band is widened by that"
             )
     if not drifts and not together:
-        yield "whether the machine drifted between the runs is not known: one of them has no anchor"
+        anchored = all(any(_anchor(run, key) for key in ANCHORS) for run in (base, new))
+        why = f"that takes {MIN_FORKS} forks a side" if anchored else "one of them has no anchor"
+        yield f"whether the machine drifted between the runs is not known: {why}"
     yield from _differences(base, new, _GRAVE)
 
 
@@ -282,6 +354,13 @@ def _versions(run: Run) -> dict[str, str]:
     }
 
 
+def _kernel_files(run: Run) -> dict[str, Any]:
+    """The digests of the files; the version of xpbench stands among them and is told by itself."""
+    sources = run.header.get("sources")
+    found = dict(sources) if isinstance(sources, Mapping) else {}
+    return {name: digest for name, digest in found.items() if name != "xpbench"}
+
+
 _GRAVE: dict[str, Callable[[Run], Any]] = {
     "threads": _settings("threads"),
     "precision": _settings("precision"),
@@ -293,7 +372,7 @@ _EXPECTED: dict[str, Callable[[Run], Any]] = {
     "Python": lambda run: _machine(run, "python"),
     "xpbench": lambda run: run.header.get("xpbench"),
     "": _versions,
-    "kernel file": lambda run: run.header.get("sources", {}),
+    "kernel file": _kernel_files,
 }
 
 
@@ -310,5 +389,5 @@ def _differences(base: Run, new: Run, looks: Mapping[str, Callable[[Run], Any]])
                         if name == "kernel file"
                         else f"{what}: {a[key]}, now {b[key]}"
                     )
-        elif a != b:
+        elif a != b and None not in (a, b):
             yield f"{name}: {a}, now {b}"

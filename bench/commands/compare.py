@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 REGRESSED = 1
 FORMATS = ("rich", "md", "json", "github-action-benchmark", "bencher")
 
-Folder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a stored run.")]
+Base = Annotated[Path, typer.Argument(metavar="BASE", help="The folder of the run before.")]
+New = Annotated[Path, typer.Argument(metavar="NEW", help="The folder of the run after.")]
 Band = Annotated[
     float | None,
     typer.Option("--band", metavar="SHARE", help="The least change that counts. Default: 0.10."),
@@ -30,8 +31,8 @@ Out = Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE", help="W
 
 
 def compare(
-    base: Folder,
-    new: Folder,
+    base: Base,
+    new: New,
     band: Band = None,
     form: Format = "rich",
     all_cases: AllCases = False,
@@ -82,13 +83,15 @@ def _print_rich(found: "Comparison", all_cases: bool) -> None:
 
     console = console_of_output()
     console.print(Text(told.headline(found), style="bold"))
+    if together := told.overall(found):
+        console.print(Text(together))
     for line in told.remarks(found):
         console.print(Text(line, style="yellow" if line.startswith("warning") else "dim"))
     grid = told.grid(found, all_cases)
     if grid.rows:
         console.print()
         console.print(as_grid(grid))
-    for line in told.words(found):
+    for line in told.words(found, all_cases):
         console.print(Text(line))
     console.print()
     console.print(Text(told.rule(found), style="dim"))

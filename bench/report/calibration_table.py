@@ -58,7 +58,7 @@ def citation(run: Run) -> str:
             f"{share} were called different ({interval})"
         )
     except (TypeError, KeyError, ArithmeticError):
-        return "how often verdicts err on this machine is not known: `xpbench calibrate` finds out"
+        return "how often verdicts err here is not known: `xpbench calibrate` finds out"
 
 
 def rate_words(rate: Rate) -> str:

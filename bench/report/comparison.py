@@ -6,6 +6,7 @@ from xpbench.bench.comparison import Change, Comparison
 from xpbench.bench.report.layout import Cell, Grid, Line, Tone
 from xpbench.bench.report.quantities import comparison as compared
 from xpbench.bench.report.quantities import duration, factor, percent
+from xpbench.bench.report.records import visible
 from xpbench.bench.stats import MIN_FORKS
 
 VERDICTS = ("slower", "faster", "unclear", "same")
@@ -22,6 +23,17 @@ def headline(found: Comparison) -> str:
     wrong = sum(change.newly_wrong for change in found.changes)
     said = f"{timed} {'case' if timed == 1 else 'cases'} timed in both: {', '.join(counts)}"
     return said + (f"; {wrong} newly WRONG" if wrong else "")
+
+
+def overall(found: Comparison) -> str | None:
+    """How the cases changed together, where there are several."""
+    if found.overall is None or len(found.timed) < 2:
+        return None
+    ratio = found.overall
+    return (
+        f"over all {len(found.timed)} NEW takes {ratio.value:.2f} times as long "
+        f"({ratio.low:.2f} to {ratio.high:.2f}; geometric mean)"
+    )
 
 
 def shortage(found: Comparison) -> str | None:
@@ -41,12 +53,22 @@ def remarks(found: Comparison) -> list[str]:
     lines = [f"warning: {line}" for line in [shortage(found), *found.warnings] if line]
     if found.same_run:
         lines.append("both are the same run")
-    return [*lines, *(f"note: {line}" for line in found.notes)]
+    return [visible(line) for line in [*lines, *(f"note: {line}" for line in found.notes)]]
 
 
-def words(found: Comparison) -> list[str]:
-    """The cases that are not timed on both sides, one line each."""
-    return [_word(change) for change in found.changes if not (change.base and change.new)]
+def words(found: Comparison, everything: bool = True) -> list[str]:
+    """The cases that are not timed on both sides, one line each; without ``everything``, those that
+    ended alike in both are only counted."""
+    untimed = [change for change in found.changes if not (change.base and change.new)]
+    shown = [change for change in untimed if everything or not _alike(change)]
+    lines = [visible(_word(change)) for change in shown]
+    if alike := len(untimed) - len(shown):
+        lines.append(f"{alike} {'case is' if alike == 1 else 'cases are'} without a time in both")
+    return lines
+
+
+def _alike(change: Change) -> bool:
+    return change.base_status == change.new_status != "wrong"
 
 
 def rule(found: Comparison) -> str:
@@ -76,7 +98,10 @@ def _row(change: Change) -> tuple[Cell, ...]:
     said = compared(change.estimate) if change.verdict in ("slower", "faster") else change.verdict
     place = f"{case.backend}@{case.device}".removesuffix("@cpu")
     return (
-        (Line(case.kernel, "strong"), Line(f"{case.size_text} {place} {case.dtype}", "quiet")),
+        (
+            Line(visible(case.kernel), "strong"),
+            Line(visible(f"{case.size_text} {place} {case.dtype}"), "quiet"),
+        ),
         (Line(duration(change.base_s)),),
         (Line(duration(change.new_s)),),
         (Line(said or f"({compared(change.estimate)})", tone),),
@@ -105,17 +130,19 @@ def _status(status: str) -> str:
 
 def as_markdown(found: Comparison) -> str:
     """Fit for a pull request: the sentence, what changed, and the rest folded away."""
-    parts = [f"**{headline(found)}**", *(f"> {line}" for line in remarks(found))]
+    first = "\n".join(filter(None, [f"**{headline(found)}**", overall(found)]))
+    parts = [first, *(f"> {_escaped(line)}" for line in remarks(found))]
     changed = [*found.having("slower"), *found.having("faster")]
     if changed:
         parts.append(_markdown_table(changed))
-    if stopped := [line for line in words(found) if " in both" not in line]:
+    if stopped := words(found, everything=False):
         parts.append("\n".join(f"- {_escaped(line)}" for line in stopped))
     rest = [*found.having("unclear"), *found.having("same"), *found.having(None)]
     if rest:
         summary = f"<summary>{len(rest)} cases unclear, the same or without a verdict</summary>"
         parts.append(f"<details>{summary}\n\n{_markdown_table(rest)}\n\n</details>")
-    parts.append(f"<sub>{found.base} to {found.new}. {rule(found)}.</sub>")
+    names = _escaped(visible(f"{found.base} to {found.new}"))
+    parts.append(f"<sub>{names}. {rule(found)}.</sub>")
     return "\n\n".join(parts) + "\n"
 
 
@@ -127,7 +154,7 @@ def _markdown_table(changes: Sequence[Change]) -> str:
 def _markdown_row(change: Change) -> str:
     _, base, new, _, interval = _row(change)
     said = f"{change.verdict or 'no verdict'} ({_percent_change(change.estimate)})"
-    cells: Iterable[str] = (str(change.case), base[0].text, new[0].text, said, interval[0].text)
+    cells: Iterable[str] = (visible(str(change.case)), base[0].text, new[0].text, said, interval[0].text)
     return "| " + " | ".join(_escaped(cell) for cell in cells) + " |"
 
 

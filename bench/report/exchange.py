@@ -20,6 +20,8 @@ def comparison_as_json(found: Comparison) -> dict[str, Any]:
         "band": found.band,
         "forks": found.forks,
         "forks_needed": found.needed,
+        "same_run": found.same_run,
+        "overall": _ratio_as_json(found.overall),
         "warnings": [line for line in [shortage(found), *found.warnings] if line],
         "notes": list(found.notes),
         "summary": {
@@ -29,6 +31,12 @@ def comparison_as_json(found: Comparison) -> dict[str, Any]:
         },
         "cases": [_change_as_json(change) for change in found.changes],
     }
+
+
+def _ratio_as_json(ratio: stats.Ratio | None) -> dict[str, float] | None:
+    if ratio is None:
+        return None
+    return {"ratio": ratio.value, "ratio_low": ratio.low, "ratio_high": ratio.high}
 
 
 def _change_as_json(change: Change) -> dict[str, Any]:
@@ -63,11 +71,10 @@ def github_action_benchmark(run: Run) -> list[dict[str, Any]]:
             "name": name,
             "unit": "ns",
             "value": found.value * NANOSECONDS,
-            "range": f"± {reach:.4g}",
-            "extra": f"{count} forks",
+            **_range(found),
+            "extra": f"forks: {count}",
         }
         for name, found, count in _timed(run)
-        for reach in [_half_width(found) * NANOSECONDS]
     ]
 
 
@@ -93,10 +100,14 @@ TRACKERS: dict[str, Callable[[Run], Any]] = {
 
 
 def _timed(run: Run) -> list[tuple[str, stats.Location, int]]:
-    """The name of every timed case, the median of its forks, and their number."""
+    """The name of every timed case, the median of its forks, and their number.
+
+    A case that is wrong in any fork has no time that counts.
+    """
+    wrong = {str(m.case) for m in run.measurements if m.status == "wrong"}
     forks: dict[str, list[Measurement]] = {}
     for m in run.measurements:
-        if m.status == "ok" and m.samples:
+        if m.status == "ok" and m.samples and str(m.case) not in wrong:
             forks.setdefault(str(m.case), []).append(m)
     return [
         (name, stats.location([stats.fork_summary(m.samples) for m in records]), len(records))
@@ -104,5 +115,8 @@ def _timed(run: Run) -> list[tuple[str, stats.Location, int]]:
     ]
 
 
-def _half_width(found: stats.Location) -> float:
-    return 0.0 if found.low is None or found.high is None else (found.high - found.low) / 2
+def _range(found: stats.Location) -> dict[str, str]:
+    """Half of the interval, where there is one: one fork has none, which is not a reach of nothing."""
+    if found.low is None or found.high is None:
+        return {}
+    return {"range": f"± {(found.high - found.low) / 2 * NANOSECONDS:.4g}"}

@@ -30,6 +30,7 @@ _SIGNS = {
     "†": r"$\dagger$",
     "‡": r"$\ddagger$",
     "§": r"\S{}",
+    "◊": r"$\diamond$",
 }
 
 

@@ -12,8 +12,7 @@ from xpbench.bench.multiple_comparisons import overall_ratio
 from xpbench.bench.report.layout import Cell, Grid, Line, Tone, grouped
 from xpbench.bench.report.quantities import comparison, significant
 from xpbench.bench.report.records import visible
-from xpbench.bench.report.summary import _names as run_names
-from xpbench.bench.report.summary import baseline_of, is_on
+from xpbench.bench.report.summary import baseline_of, is_on, run_names
 from xpbench.bench.stats import Ratio
 
 FEWEST_CASES = 2

@@ -14,7 +14,7 @@ from xpbench.bench.multiple_comparisons import overall_ratio
 from xpbench.bench.report.layout import GAP, Cell, Grid, Line, grouped
 from xpbench.bench.report.records import visible
 from xpbench.bench.report.sheet import Part, Sheet
-from xpbench.bench.report.summary import _names as run_names
+from xpbench.bench.report.summary import run_names
 
 FEWEST_SIZES = 2
 MEAN = "s"

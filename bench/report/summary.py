@@ -122,7 +122,7 @@ def summarise(runs: Sequence[Run], baseline: str | None = None) -> pd.DataFrame:
         places = {one.place for cases in seen for one in cases}
         if places and not any(is_on(place, baseline) for place in places):
             raise XpbenchError(f"baseline {baseline!r}: expected one of {', '.join(sorted(places))}")
-    names = _names(runs)
+    names = run_names(runs)
     rows = [
         row
         for run, name, cases in zip(runs, names, seen, strict=True)
@@ -150,7 +150,7 @@ def _column(values: Sequence[Any], name: str) -> Any:
     return pd.array(storable, dtype=COLUMNS[name])  # type: ignore[call-overload]
 
 
-def _names(runs: Sequence[Run]) -> list[str]:
+def run_names(runs: Sequence[Run]) -> list[str]:
     """The name of each run; its path where two runs share a name."""
     counts = Counter(run.name for run in runs)
     return [run.name if counts[run.name] == 1 else str(run.path) for run in runs]

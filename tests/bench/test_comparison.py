@@ -3,12 +3,16 @@
 import json
 import math
 import random
+import re
+import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import xpbench
+from xpbench.bench import journal
 from xpbench.bench.comparison import Comparison, compare
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.journal import Run
@@ -72,6 +76,29 @@ def stored(runs):
     return stored
 
 
+@pytest.fixture
+def drifting(runs):
+    """Makes pairs of runs in memory: NEW is measured while the machine is slower by ``drift``, in the
+    log."""
+
+    def drifting(seed: int, drift: float, slower: Mapping[str, float] | None = None) -> tuple[Run, Run]:
+        draw = random.Random(f"drift {seed}")
+
+        def run(name: str, pace: float, factors: Mapping[str, float]) -> Run:
+            anchors = [1e-4 * pace * math.exp(draw.gauss(0, 0.01)) for _ in range(8)]
+            forks = [
+                anchored(forks_of(runs, k, (seed, name), 8, pace * factors.get(k, 1.0)), anchors)
+                for k in KERNELS
+            ]
+            cases = [measured[0].case for measured in forks]
+            header = runs.header(cases, name=name)
+            return Run(Path(name), header, tuple(m for measured in forks for m in measured))
+
+        return run("before", 1.0, {}), run("after", math.exp(draw.gauss(0, drift)), slower or {})
+
+    return drifting
+
+
 def names(found: Comparison, verdict: str) -> list[str]:
     return [change.case.kernel for change in found.having(verdict)]
 
@@ -98,6 +125,94 @@ def test_a_change_within_the_band_is_not_reported_and_one_measured_turn_by_turn_
 def test_runs_of_the_same_seldom_have_anything_to_report(pair) -> None:
     reported = [bool(compare(*pair(seed=seed)).regressed) for seed in range(40)]
     assert sum(reported) <= 0.05 * 40 + 3 * math.sqrt(0.05 * 0.95 * 40)
+
+
+def test_drift_makes_no_reports_of_cases_that_follow_it(drifting) -> None:
+    """Against a null of no change at all, and nothing but a wider band, one pair in eight reports."""
+    found = [compare(*drifting(seed, drift=0.08)) for seed in range(60)]
+    reported = sum(bool(names(one, "slower") or names(one, "faster")) for one in found)
+    assert reported <= 0.05 * 60
+
+
+def test_what_is_much_slower_than_the_drift_is_still_found(drifting) -> None:
+    found = [compare(*drifting(seed, 0.05, slower={"kernel7": 1.8})) for seed in range(10)]
+    assert all("kernel7" in names(one, "slower") for one in found)
+
+
+def test_all_cases_together_tell_a_change_too_small_for_each(runs) -> None:
+    def run(side: str, factor: float) -> Run:
+        return runs.store(*(forks_of(runs, k, side, 8, factor) for k in KERNELS))
+
+    found = compare(run("base", 1.0), run("new", 1.05))
+    assert names(found, "slower") == []
+    assert found.overall is not None
+    assert 1 < found.overall.low < 1.05 < found.overall.high
+    assert "over all 21 NEW takes 1.0" in told.as_markdown(found)
+
+
+def test_three_forks_have_no_overall_interval(pair) -> None:
+    found = compare(*pair(count=3))
+    assert found.overall is None
+    assert comparison_as_json(found)["overall"] is None
+
+
+def test_a_copy_of_a_run_is_the_same_run(runs, tmp_path: Path) -> None:
+    base = runs.store(*(forks_of(runs, k, "base") for k in KERNELS))
+    copy = shutil.copytree(base.path, tmp_path / "copy")
+    found = compare(base, journal.read(copy))
+    assert found.same_run
+    assert len(found.having("same")) == len(KERNELS)
+    other = runs.store(*(forks_of(runs, k, "new") for k in KERNELS))
+    assert not compare(base, other).same_run, "headers alike, and other measurements"
+
+
+def test_runs_with_nothing_in_common_say_so(runs) -> None:
+    case = runs.case()
+    found = compare(
+        runs.store(runs.forks(case)), runs.store(runs.forks(replace(case, threads=4), time=2e-3))
+    )
+    assert any(line.startswith("nothing is compared") for line in found.warnings)
+    assert len(told.words(found)) == 2
+
+
+def test_anchors_of_too_few_forks_are_not_called_absent(runs) -> None:
+    base, new = (anchored(forks_of(runs, "a", side, 3), [1e-4] * 3) for side in ("base", "new"))
+    [line] = [w for w in compare(runs.store(base), runs.store(new)).warnings if "drifted" in w]
+    assert "4 forks" in line
+
+
+def test_a_new_version_of_xpbench_is_told_once(runs) -> None:
+    def run(side: str, version: str) -> Run:
+        sources = {"xpbench": version, "xpbench/kernels/a.py": "00ff"}
+        return runs.store(forks_of(runs, "a", side), xpbench=version, sources=sources)
+
+    notes = compare(run("base", "0.1.0"), run("new", "0.2.0")).notes
+    assert notes == ("xpbench: 0.1.0, now 0.2.0",)
+
+
+def test_what_failed_alike_in_both_is_counted_and_what_is_wrong_in_both_is_named(runs) -> None:
+    def run() -> Run:
+        no = {"samples": (), "reason": "no"}
+        return runs.store(
+            runs.forks(runs.case(kernel="absent"), status="unsupported", **no),
+            runs.forks(runs.case(kernel="bad"), status="wrong", **no),
+            name=f"run {random.random()}",
+        )
+
+    found = compare(run(), run())
+    shown = told.words(found, everything=False)
+    assert [line for line in shown if "bad" in line and "WRONG in both" in line]
+    assert "1 case is without a time in both" in shown
+    assert not any("absent" in line for line in shown)
+    assert any("absent" in line for line in told.words(found))
+
+
+def test_a_reason_cannot_act_on_the_terminal(runs) -> None:
+    reason = "died \x1b[31mred\nsecond line"
+    base = runs.store(runs.forks(runs.case()))
+    new = runs.store(runs.forks(runs.case(), status="crashed", samples=(), reason=reason))
+    [line] = told.words(compare(base, new))
+    assert line.isprintable()
 
 
 def test_a_run_beside_itself_is_the_same_throughout(pair) -> None:
@@ -239,6 +354,17 @@ def test_trackers_read_the_times_of_one_run(pair) -> None:
         assert latency["lower_value"] <= latency["value"] <= latency["upper_value"]
 
 
+def test_trackers_are_told_no_reach_of_one_fork_and_no_time_of_a_wrong_result(runs) -> None:
+    single = runs.store(runs.forks(runs.case(), count=1))
+    [entry] = github_action_benchmark(single)
+    assert "range" not in entry
+    assert set(bencher(single)[entry["name"]]["latency"]) == {"value"}
+    forks = runs.forks(runs.case(), count=6)
+    wrong = runs.store([*forks[:5], replace(forks[5], status="wrong", samples=())])
+    assert github_action_benchmark(wrong) == []
+    assert bencher(wrong) == {}
+
+
 def test_the_command_exits_1_on_a_regression_and_0_without_one(stored, xpbench, tmp_path: Path) -> None:
     base, new = stored(slower={"kernel7": 1.3})
     found = xpbench("compare", base.path, new.path)
@@ -248,6 +374,7 @@ def test_the_command_exits_1_on_a_regression_and_0_without_one(stored, xpbench, 
     assert "kernel8" not in found.stdout
     assert max(map(len, found.stdout.splitlines())) <= 80
     assert xpbench("compare", base.path, base.path).returncode == 0
+    assert re.search(r"\bBASE\W{1,4}NEW\b", xpbench("compare", "--help").stdout)
     file = tmp_path / "comparison.md"
     assert xpbench("compare", base.path, new.path, "--format", "md", "-o", file).returncode == 1
     assert file.read_text().startswith("**21 cases")
