@@ -24,10 +24,10 @@ def as_table(found: Calibration) -> Group:
     ):
         rates.add_row(label, rate_words(rate))
     powers = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-    powers.add_column("so much more work")
+    powers.add_column("forks")
     counts = [forks for forks in FORK_COUNTS if any(p.forks == forks for p in found.powers)]
     for forks in counts:
-        powers.add_column(f"{forks} forks", justify="right")
+        powers.add_column(str(forks), justify="right")
     by_key = {(p.extra, p.forks): p for p in found.powers}
     for extra in dict.fromkeys(p.extra for p in found.powers):
         cells = [_cell(by_key.get((extra, forks))) for forks in counts]
@@ -40,7 +40,9 @@ def as_table(found: Calibration) -> Group:
         Text(),
         powers,
         Text(),
-        Text("how often it is called slower, and how often the interval excludes 1", style="dim"),
+        Text(
+            "so much more work: how often called slower, how often the interval excludes 1", style="dim"
+        ),
         Text(),
         *(Text(sentence) for sentence in sentences(found)),
     )
