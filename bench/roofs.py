@@ -11,13 +11,13 @@ from xpbench.bench import clock
 from xpbench.bench.backend import Backend
 from xpbench.bench.roof import CACHE_TIMES, Roof
 
-SECONDS = 0.08
+SECONDS = 0.05
 """Each figure is the best of the calls that fit in this time, and of at least three."""
-PLACES = 3
+PLACES = 2
 """Where two arrays fall in memory can decide a factor of two: so often they are made anew."""
 LARGEST_MATMUL = 16384
-LONG_CALL = 0.02
-"""Products grow, from 512, until one takes this many seconds."""
+LONG_CALL = 0.05
+"""Products grow, from 512, while one of twice the size will take less than this many seconds."""
 LARGEST_ARRAY = 256 * 2**20
 FALLBACK_CACHE = 32 * 2**20
 
@@ -25,14 +25,22 @@ Call = Callable[[], Any]
 
 
 def measure(backend: Backend, dtype: str, precision: str, fork: int, cache_bytes: int | None) -> Roof:
-    """Measures the roofs of a loaded backend, in about half a second and three arrays of memory.
+    """Measures the roofs of a loaded backend, in about a second and four arrays of memory.
+
+    A later fork than the first is there to show whether the machine drifts: it takes half of that, and
+    leaves out fresh memory.
 
     The counting of bytes is that of STREAM (McCalpin, "Memory bandwidth and machine balance in current
     high performance computers", IEEE TCCA Newsletter 1995), with the write-allocate it leaves out.
     """
     setting = backend.setting
     flops, shape = _tried(lambda: _matmul(backend, dtype)) or (None, "")
-    size = min(CACHE_TIMES * (cache_bytes or FALLBACK_CACHE), LARGEST_ARRAY)
+    zeros = _zeros(dtype, min(CACHE_TIMES * (cache_bytes or FALLBACK_CACHE), LARGEST_ARRAY))
+    x = _tried(lambda: backend.put(zeros))
+    places = PLACES if fork == 0 else 1
+    reached = [_tried(lambda: _reused(backend, x, zeros, places))]
+    if fork == 0:
+        reached.append(_tried(lambda: _read(backend, zeros)))
     return Roof(
         backend=backend.name,
         device=setting.device,
@@ -42,12 +50,8 @@ def measure(backend: Backend, dtype: str, precision: str, fork: int, cache_bytes
         fork=fork,
         matmul_flops=flops,
         matmul_shape=shape,
-        reused_bytes=_tried(
-            lambda: max(
-                *(_reused(backend, dtype, size) for _ in range(PLACES)), _read(backend, dtype, size)
-            )
-        ),
-        fresh_bytes=_tried(lambda: _fresh(backend, dtype, size)),
+        reused_bytes=max((figure for figure in reached if figure), default=None),
+        fresh_bytes=_tried(lambda: _fresh(backend, x, zeros.nbytes)) if fork == 0 else None,
         dispatch_s=_tried(lambda: _dispatch(backend, dtype)),
     )
 
@@ -57,42 +61,45 @@ def _matmul(backend: Backend, dtype: str) -> tuple[float, str]:
     product = backend.compile(lambda a, b: a @ b)
     best, shape = 0.0, ""
     for n in _doubling(512, LARGEST_MATMUL):
-        host = np.random.default_rng(0).standard_normal((n, n)).astype(dtype)
+        host = np.random.default_rng(0).random((n, n)).astype(dtype)
         a, b = backend.put(host), backend.put(host)
         seconds = _shortest(_awaited(backend, lambda: product(a, b)))  # noqa: B023
         if 2 * n**3 / seconds > best:
             best, shape = 2 * n**3 / seconds, f"n={n}"
-        if seconds > LONG_CALL:
+        if 8 * seconds > LONG_CALL:
             break
     return best, shape
 
 
-def _reused(backend: Backend, dtype: str, size: int) -> float:
+def _reused(backend: Backend, x: Any, zeros: np.ndarray, places: int) -> float:
     """Bytes a second of y + x in the memory of y: both are read, and y is written where it was read."""
-    x, y = (backend.put(_zeros(dtype, size)) for _ in range(2))
 
-    def add() -> Any:
-        nonlocal y
-        y = backend.add_in_place(x, y)
-        return y
+    def seconds() -> float:
+        y = backend.put(zeros)
 
-    return 3 * size / _shortest(_awaited(backend, add))
+        def add() -> Any:
+            nonlocal y
+            y = backend.add_in_place(x, y)
+            return y
+
+        return _shortest(_awaited(backend, add))
+
+    return 3 * zeros.nbytes / min(seconds() for _ in range(places))
 
 
-def _read(backend: Backend, dtype: str, size: int) -> float:
+def _read(backend: Backend, zeros: np.ndarray) -> float:
     """Bytes a second of a matrix-vector product, which reads the matrix and writes next to nothing."""
-    n = math.isqrt(size // np.dtype(dtype).itemsize)
-    host = np.ones((n, n), dtype=dtype)
+    n = math.isqrt(zeros.size)
+    host = zeros[: n * n].reshape(n, n)
     matrix, vector = backend.put(host), backend.put(host[0])
     product = backend.compile(lambda a, v: a @ v)
     return host.nbytes / _shortest(_awaited(backend, lambda: product(matrix, vector)))
 
 
-def _fresh(backend: Backend, dtype: str, size: int) -> float:
-    """Bytes a second of x + y: two arrays are read, the third is read and written."""
-    x, y = (backend.put(_zeros(dtype, size)) for _ in range(2))
-    add = backend.compile(lambda x, y: x + y)
-    return 4 * size / _shortest(_awaited(backend, lambda: add(x, y)))
+def _fresh(backend: Backend, x: Any, size: int) -> float:
+    """Bytes a second of x + x in new memory: an array is read, the other is read and written."""
+    add = backend.compile(lambda x: x + x)
+    return 3 * size / _shortest(_awaited(backend, lambda: add(x)))
 
 
 def _dispatch(backend: Backend, dtype: str) -> float:
