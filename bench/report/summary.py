@@ -290,13 +290,13 @@ def _placed(
     """Where a case with a cost model stands under the roof of its device."""
     case, kernel = one.case, header["kernels"].get(one.case.kernel, {})
     flops = _positive(kernel.get("flops", {}).get(case.size_text))
-    traffic = _positive(kernel.get("traffic", {}).get(f"{case.size_text}/{case.dtype}"))
-    traffic = traffic or _positive(_median(one.records, lambda record: record.traffic_bytes))
-    peak = peaks.get(roofline.key_of(case, one.compute_dtype or case.dtype))
-    if flops is None or traffic is None:
+    declared = _positive(kernel.get("traffic", {}).get(f"{case.size_text}/{case.dtype}"))
+    if flops is None and declared is None:
         return {}
+    traffic = declared or _positive(_median(one.records, lambda record: record.traffic_bytes))
+    peak = peaks.get(roofline.key_of(case, one.compute_dtype or case.dtype))
     if not one.timed or peak is None:
-        return {"intensity": flops / traffic}
+        return {"intensity": flops / traffic if flops and traffic else None}
     cache = header["machine"].get("cache_bytes") if case.device == "cpu" else None
     dispatch = peak.dispatch_s.get(case.backend)
     seconds = stats.location(one.forks).value

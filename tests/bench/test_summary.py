@@ -9,11 +9,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from xpbench.bench import stats
+from xpbench.bench import journal, stats
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.measurement import STATUSES, Measurement
 from xpbench.bench.report.records import records
 from xpbench.bench.report.summary import COLUMNS, NOT_FINITE, summarise
+from xpbench.bench.roof import Roof
 
 CONTRACT = [
     "run", "machine", "kernel", "chapter", "size", "backend", "device", "dtype", "compute_dtype",
@@ -347,3 +348,55 @@ def test_a_header_without_machine_settings_or_kernels_still_gives_its_times(runs
     row = rows(run)["numpy@cpu"]
     assert row["time_s"] > 0
     assert (row["machine"], row["chapter"], row["flops"]) == (None, None, None)
+
+
+def test_a_case_stands_under_the_roof_of_the_dtype_it_computes_in(runs) -> None:
+    large = {"kernel": "large", "size": (("n", 4096),)}
+    asked = runs.forks(runs.case("torch", **large), time=0.02)
+    widened = runs.forks(runs.case("numpy", **large), time=0.02, compute_dtype="float64")
+    header = runs.header([asked[0].case, widened[0].case])
+    header["kernels"]["large"]["traffic"] = {"n=4096/float32": 2.0e8}
+    stored = runs.store(asked, widened, kernels=header["kernels"])
+    reached = {"matmul_flops": 4e11, "reused_bytes": 2e10}
+    for dtype, share in (("float32", 1.0), ("float64", 0.5)):
+        figures = {name: value * share for name, value in reached.items()}
+        roof = Roof("torch", "cpu", dtype, 2, "ieee", 0, **figures)  # type: ignore[arg-type]
+        journal.append_roof(stored.path, roof)
+    frame = summarise([journal.read(stored.path)]).set_index("backend")
+    # 2e9 operations on 2e8 bytes in 20 ms, under 4e11 and 2e10 a second: memory, half of it.
+    assert frame.loc["torch", "bound"] == "memory"
+    assert frame.loc["torch", "roof_fraction"] == pytest.approx(0.5, rel=0.05)
+    assert frame.loc["numpy", "roof_fraction"] == pytest.approx(1.0, rel=0.05)
+    assert frame.loc["torch", "intensity"] == pytest.approx(10)
+
+
+def test_without_a_cost_model_or_a_roof_there_is_no_place(runs) -> None:
+    frame = summarise([runs.store(runs.forks(runs.case()))])
+    assert frame["roof_fraction"].isna().all()
+    assert frame["bound"].isna().all()
+    assert frame["intensity"][0] == pytest.approx(2.0e9 / 4.0e6)
+    header = runs.header([runs.case()])
+    header["kernels"]["matmul"] |= {"flops": {}, "traffic": {}}
+    bare = summarise([runs.store(runs.forks(runs.case()), kernels=header["kernels"])])
+    assert bare["intensity"].isna().all()
+
+
+def test_verdicts_that_were_looked_at_more_than_once_have_a_higher_level(runs) -> None:
+    base = runs.forks(runs.case("numpy"), count=6)
+    torch = runs.forks(runs.case("torch"), count=6)
+    once = summarise([runs.store(base, torch)])
+    settings = {"forks": 6, "baseline": "numpy", "threads": 2, "precision": "ieee"}
+    looked = summarise([runs.store(base, torch, settings=settings | {"looks": 4})])
+    widths = [f["ratio_high"][1] - f["ratio_low"][1] for f in (once, looked)]
+    assert widths[0] < widths[1]
+
+
+def test_modes_are_told_in_the_summary(runs) -> None:
+    levels = [1e-3, 1.01e-3, 1.5e-3, 1.51e-3, 1.0e-3, 1.52e-3]
+    forks = [
+        replace(m, samples=(level,) * 3)
+        for m, level in zip(runs.forks(runs.case(), count=6), levels, strict=True)
+    ]
+    frame = summarise([runs.store(forks)])
+    assert frame["modes"][0] == "1.00 ms, 1.51 ms"
+    assert summarise([runs.store(runs.forks(runs.case()))])["modes"].isna().all()
