@@ -65,7 +65,7 @@ def calibrate(
     equal twins that were called different, the share of rows in which an equal was left out of the
     fastest, and how often the extra work was found, with how many forks.
     """
-    from xpbench.bench import beginning
+    from xpbench.bench import beginning, noise
     from xpbench.bench.plan import PRESETS, Request
 
     forks = PRESETS["default"].forks
@@ -86,6 +86,8 @@ def calibrate(
             kernels or list(KERNELS), request, comparisons, forks, seconds, threads, precision, seed
         )
         folder = beginning.begin(prepared, out)
+    for warning in noise.warnings(noise.probe()):
+        print(f"warning: {warning}", file=sys.stderr)
     print(f"results go to {folder}", file=sys.stderr)
     _measure(prepared, folder)
     _report(folder, forks, as_json)

@@ -239,7 +239,8 @@ def _legend(records: Sequence[Record], metric: str) -> Iterable[str]:
         yield f"{PARTIAL} not every fork ended well"
     if baselines := sorted({_against(record) for record in ran if record["verdict"] is not None}):
         names = " or ".join(baselines)
-        yield f"faster, slower, same: against {names}, by a 95% interval and a band of 5%"
+        level = min(record["ratio_level"] for record in ran if record["ratio_level"] is not None)
+        yield f"faster, slower, same: against {names}, by a {percent(level)} interval and a band of 5%"
     if any(record["verdict"] == "unclear" for record in ran):
         yield "unclear a-b: takes a to b times as long, no more can be said"
     if any(_estimated(record) for record in ran):

@@ -67,14 +67,15 @@ COLUMNS = {
     "id": "string",
     "size_name": "string",
     "baseline": "string",
+    "ratio_level": "Float64",
     "intensity": "Float64",
     "transfer_out_s": "Float64",
     "modes": "string",
 }
-"""The columns and their pandas dtypes, all of which have a null. The last six go beyond the contract:
-the case's id, the preset its size came from, the ``backend@device`` its ratio is against, operations a
-compulsory byte, the time of the outputs' way to the host, and the two times between which its processes
-are divided, where they are."""
+"""The columns and their pandas dtypes, all of which have a null. The last seven go beyond the contract:
+the case's id, the preset its size came from, the ``backend@device`` its ratio is against, the coverage
+of the ratio's interval, operations a compulsory byte, the time of the outputs' way to the host, and the
+two times between which its processes are divided, where they are."""
 
 
 @dataclass(frozen=True)
@@ -234,6 +235,7 @@ def _against(one: _Seen, reference: _Seen | None, level: float) -> dict[str, Any
         "ratio": interval.value if interval else stats.ratio_estimate(one.forks, reference.forks),
         "ratio_low": interval.low if interval else None,
         "ratio_high": interval.high if interval else None,
+        "ratio_level": interval.level if interval else None,
         "verdict": stats.verdict(interval),
     }
 
