@@ -1,6 +1,7 @@
 # make bench     sets up and runs the main job (ARGS="matmul svd --dtype float64" for something else)
 # make test      sets up, then linters, types and tests
 # make test-all  the slow tests too
+# make claims    measures what we say of ourselves: what timing adds, roofs against C, planted changes, ...
 # On a machine with an NVIDIA card: make bench EXTRAS=cuda13 (or cuda12), and make test-gpu
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: bench test test-all test-gpu lint types timeit clean
+.PHONY: bench test test-all test-gpu lint types claims clean
 
 bench: $(VENV)/.ready
 	$(BIN)/xpbench run $(ARGS)
@@ -31,8 +32,12 @@ lint: $(VENV)/.ready-test
 types: $(VENV)/.ready-test
 	$(BIN)/mypy
 
-timeit: $(VENV)/.ready
+claims: $(VENV)/.ready
+	$(BIN)/python benchmarks/empty_kernel.py
 	$(BIN)/python benchmarks/against_timeit.py
+	$(BIN)/python benchmarks/roofs_against_c.py
+	$(BIN)/python benchmarks/planted_slowdown.py
+	$(BIN)/python benchmarks/against_pytest_benchmark.py
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

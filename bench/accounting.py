@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 PHASES = {
-    "imports": "imports",
+    "imports": "starts and imports of libraries",
     "first_call": "first calls and compilation",
     "warm_up": "warm-up",
     "rounds": "timed rounds",
-    "roofs": "roofs",
+    "roofs": "timed calls of roofs",
 }
 """What a run cannot do without, in the order of a case's life; all else is the harness's own share."""
 

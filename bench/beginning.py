@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import xpbench
-from xpbench.bench import calibration, journal, machine, registry, sources
+from xpbench.bench import calibration, journal, machine, processor, registry, sources
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.measurement import Measurement
 from xpbench.bench.plan import Settings
@@ -33,7 +33,7 @@ def resume(folder: Path) -> Plan:
     Raises
     ------
     XpbenchError
-        If the folder holds no run, or a library has changed since it began.
+        If the folder holds no run, or a library, the machine or the CPUs have changed since it began.
     """
     stored = journal.read(folder)
     header = stored.header
@@ -52,6 +52,7 @@ def resume(folder: Path) -> Plan:
             f"{folder}/run.json does not say how the run was to go on ({fault}): "
             "it can be shown, but not resumed"
         ) from None
+    _check_machine(folder, header["machine"].get("id"), settings.cpus)
     found = registry.find(files)
     for case in stored.cases:
         found.kernel(case.kernel)
@@ -68,6 +69,22 @@ def resume(folder: Path) -> Plan:
             "one program; start a new run"
         )
     return Plan(found, stored.cases, settings, unusable, versions, preset)
+
+
+def _check_machine(folder: Path, then: str | None, cpus: str) -> None:
+    """Raises unless this is the machine ``then``, and this process may use those ``cpus``."""
+    now = machine.describe()["id"]
+    if then not in (None, now):
+        raise XpbenchError(
+            f"{folder} was begun on the machine {then}, and this is {now}: one run measures one "
+            "machine; start a new run"
+        )
+    usable = processor.ranges(processor.available_cpus())
+    if cpus not in ("", usable):
+        raise XpbenchError(
+            f"{folder} was begun on the CPUs {cpus}, and this process may use {usable}: "
+            f"add --cpus {cpus}"
+        )
 
 
 def _header(prepared: Plan, folder: Path, created: str) -> dict[str, Any]:
@@ -103,7 +120,12 @@ def _header(prepared: Plan, folder: Path, created: str) -> dict[str, Any]:
         "versions": {name: dict(versions) for name, versions in prepared.versions.items()},
         "unusable": dict(prepared.unusable),
         "machine": described | ({"python": other.python} if other else {}),
-        "calibration": calibration.latest(folder.absolute().parent, described["id"]),
+        "calibration": calibration.latest(
+            (folder.absolute().parent, Path("results")),
+            described["id"],
+            prepared.settings.threads,
+            prepared.settings.precision,
+        ),
         "kernels": kernels,
         "cases": [case.to_json() for case in prepared.cases],
     }

@@ -99,6 +99,7 @@ def run(
     """
     from xpbench.bench import accounting, api, beginning, preparation
 
+    account = accounting.Account()
     restrict_to_cpus(cpus)
     if resume is not None:
         if kernels or out is not None:
@@ -123,22 +124,29 @@ def run(
     _announce(prepared)
     if dry_run:
         return
-    from xpbench.bench.report.calibration_table import citation
+    from xpbench.bench.report.calibration_table import cited
+    from xpbench.bench.report.quantities import tenths
 
     _warn_of_noise()
     folder = resume or beginning.begin(prepared, out)
     print(f"results go to {folder}", file=sys.stderr)
-    account = _measure(prepared, folder)
+    _measure(prepared, folder, account)
     results = api.finished(folder)
-    print_tables(results.cases, "latency", results.overall)
-    console_of_output().print(f"\n{citation(results.run)}", markup=False, highlight=False)
-    print(f"The run is in {folder}; `xpbench table {folder}` prints it again.")
+    print_tables(results.cases, "latency", results.overall, [cited([results.run])])
+    print(f"\nThe run is in {folder}; `xpbench table {folder}` prints it again.")
     print(accounting.sentence(account), file=sys.stderr)
     if disturbed := [m for m in results.run.measurements if m.disturbed and m.samples]:
         timed = sum(bool(m.samples) for m in results.run.measurements)
         print(
-            f"warning: other processes disturbed {len(disturbed)} of {timed} measurements, each twice "
+            f"warning: other processes disturbed {len(disturbed)} of {timed} measurements "
             "(marked ‡): on a quieter machine, less would be unclear",
+            file=sys.stderr,
+        )
+    above = results.cases[results.cases["roof_fraction"].fillna(0) > 1]
+    for case, fraction in zip(above["id"], above["roof_fraction"], strict=True):
+        print(
+            f"warning: {case} is at {tenths(fraction)} of its roof, which cannot be: "
+            f"`xpbench table {folder} --metric roof` says more",
             file=sys.stderr,
         )
     statuses = set(results.cases["status"])
@@ -340,12 +348,10 @@ def _warn_of_noise() -> None:
         print(f"warning: {warning} (`xpbench doctor` says more)", file=sys.stderr)
 
 
-def _measure(prepared: "Plan", folder: Path) -> "Account":
+def _measure(prepared: "Plan", folder: Path, account: "Account") -> None:
     from xpbench.bench import api, runner
-    from xpbench.bench.accounting import Account
     from xpbench.bench.progress import observer_of
 
-    account = Account()
     try:
         for job in prepared.jobs(folder):
             if job.forks is not None:
@@ -362,4 +368,3 @@ def _measure(prepared: "Plan", folder: Path) -> "Account":
         print_tables(results.cases, "latency", results.overall)
         print(f"\nInterrupted. `xpbench run --resume {folder}` measures the rest.", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
-    return account

@@ -133,7 +133,9 @@ def compare(base: Run, new: Run, band: float | None = None, interleaved: bool = 
             "differ by some percent even where nothing changed; `xpbench ab` sees smaller changes"
         )
     same_run = _is_one_run(base, new)
-    drifts = () if same_run else tuple(_drifts(base, new))
+    # Turn by turn, whatever the machine does it does to both; and the anchor is a work of the
+    # interpreter too, which two environments may not share.
+    drifts = () if same_run or interleaved else tuple(_drifts(base, new))
     drift = max([1.0, *(drift.extent for drift in drifts if drift.seen)])
     # The band in which the drift alone would leave a case that is within ``band`` of what it was.
     widened = (1 + band) * drift - 1
@@ -283,6 +285,9 @@ def _mean_logs(run: Run, timed: Sequence[Change]) -> list[float]:
 
 
 def _drifts(base: Run, new: Run) -> Iterator[Drift]:
+    """By the anchors, where both runs measured them with the same Python."""
+    if _machine(base, "python") != _machine(new, "python"):
+        return
     for key, work in ANCHORS.items():
         ratio = stats.ratio(_anchor(new, key), _anchor(base, key))
         if ratio is not None:
@@ -290,13 +295,17 @@ def _drifts(base: Run, new: Run) -> Iterator[Drift]:
 
 
 def _anchor(run: Run, key: str) -> list[float]:
-    """By fork, the shortest time that any of its processes took for the anchor."""
-    forks: dict[int, float] = {}
+    """By fork, the median of the times that its processes took for the anchor.
+
+    Not the shortest of them: that falls with the number of processes, in which two runs may differ.
+    """
+    forks: dict[int, set[float]] = {}
     for m in run.measurements:
         seconds = m.in_force.get(key)
         if isinstance(seconds, float) and seconds > 0:
-            forks[m.fork] = min(seconds, forks.get(m.fork, math.inf))
-    return list(forks.values())
+            # The records of a process share its anchor, to the last digit.
+            forks.setdefault(m.fork, set()).add(seconds)
+    return [statistics.median(seconds) for seconds in forks.values()]
 
 
 def _warnings(
@@ -321,10 +330,16 @@ def _warnings(
                 f"of {drift.work} work: the band is widened by that"
             )
     if not drifts and not together:
-        anchored = all(any(_anchor(run, key) for key in ANCHORS) for run in (base, new))
-        why = f"that takes {MIN_FORKS} forks a side" if anchored else "one of them has no anchor"
-        yield f"whether the machine drifted between the runs is not known: {why}"
+        yield f"whether the machine drifted between the runs is not known: {_why_no_drift(base, new)}"
     yield from _differences(base, new, _GRAVE)
+
+
+def _why_no_drift(base: Run, new: Run) -> str:
+    if _machine(base, "python") != _machine(new, "python"):
+        return "the anchor is a work of Python, which is another in NEW"
+    if not all(any(_anchor(run, key) for key in ANCHORS) for run in (base, new)):
+        return "one of them has no anchor"
+    return f"that takes {MIN_FORKS} forks a side"
 
 
 def _machine(run: Run, key: str) -> Any:
@@ -340,7 +355,7 @@ def _in_force(run: Run) -> dict[str, str]:
     seen: dict[str, set[str]] = {}
     for m in run.measurements:
         for key, value in m.in_force.items():
-            if key not in ANCHORS:
+            if key not in ANCHORS and not key.startswith("probe_"):
                 seen.setdefault(f"{m.case.backend} {key}", set()).add(str(value))
     return {name: " or ".join(sorted(values)) for name, values in seen.items()}
 

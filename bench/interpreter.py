@@ -38,22 +38,28 @@ def find(path: str, files: Sequence[Path], kernels: Sequence[str]) -> Interprete
     command = [executable, "-P", "-m", "xpbench.bench.interpreter", question]
     try:
         answer = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=PATIENCE_SECONDS,
         )
-        found = json.loads(answer.stdout)
     except OSError as error:
         raise XpbenchError(f"{path} cannot be run: {error.strerror}") from error
     except subprocess.TimeoutExpired:
         raise XpbenchError(f"{path} did not answer in {PATIENCE_SECONDS:g} s") from None
-    except ValueError:
+    try:
+        found = json.loads(answer.stdout)
+        if "fault" in found:
+            raise XpbenchError(f"{path}: {found['fault']}")
+        return Interpreter(executable, found["python"], found["sources"])
+    except (ValueError, TypeError, KeyError):
         said = answer.stderr.strip().splitlines()
         raise XpbenchError(
             f"{path} has no xpbench that could measure ({said[-1] if said else 'it said nothing'}): "
             f"{executable} -m pip install xpbench"
         ) from None
-    if "fault" in found:
-        raise XpbenchError(f"{path}: {found['fault']}")
-    return Interpreter(executable, found["python"], found["sources"])
 
 
 def _executable(path: str) -> str:

@@ -1,7 +1,9 @@
 """Where a run is kept: a folder with ``run.json``, and ``journal.jsonl`` with a line per measurement."""
 
+import gzip
 import json
 import os
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,16 +63,30 @@ def create(folder: Path, header: dict[str, Any]) -> None:
                 "complete it with --resume, or name another folder with --out"
             )
     text = json.dumps(as_json({"schema": SCHEMA, **header}), indent=1, allow_nan=False)
-    temporary = folder / f".{HEADER}.{os.getpid()}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(folder / HEADER)
     except OSError as fault:
         raise XpbenchError(f"{folder} cannot be written: {fault.strerror}") from fault
+    write_whole(folder / HEADER, text + "\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a file that appears whole or not at all, whatever ends this process.
+
+    Raises
+    ------
+    XpbenchError
+        If its folder cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as fault:
+        raise XpbenchError(f"{path.parent} cannot be written: {fault.strerror}") from fault
 
 
 def append(folder: Path, measurement: Measurement) -> None:
@@ -112,6 +128,7 @@ def _append(path: Path, record: dict[str, Any]) -> None:
 def read(folder: Path) -> Run:
     """The run stored in ``folder``, which may also be the path of its ``run.json`` or journal.
 
+    The journal of a published run may be packed, as ``journal.jsonl.gz``.
     Lines that are torn or malformed are left out and named in ``Run.damaged``. Where a case and fork
     was recorded twice, the later whole record counts.
 
@@ -149,15 +166,26 @@ def _ends_torn(descriptor: int) -> bool:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines of a file, after those of the gzip of its beginning, as a published run holds it."""
+    content = _unpacked(path.with_name(f"{path.name}.gz"))
     try:
-        content = path.read_bytes()
+        content += path.read_bytes()
     except FileNotFoundError:
-        return
+        pass
     except OSError as fault:
         raise XpbenchError(f"{path} cannot be read: {fault.strerror}") from fault
     for number, line in enumerate(content.split(b"\n"), start=1):
         if line.strip():
             yield number, line
+
+
+def _unpacked(path: Path) -> bytes:
+    try:
+        return gzip.decompress(path.read_bytes())
+    except FileNotFoundError:
+        return b""
+    except (OSError, EOFError, zlib.error) as fault:
+        raise XpbenchError(f"{path} cannot be unpacked ({fault}): restore it from its source") from fault
 
 
 def _read_header(folder: Path) -> dict[str, Any]:

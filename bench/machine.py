@@ -7,6 +7,7 @@ import resource
 import shutil
 import subprocess
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 from xpbench.bench import processor
 
 PRESSURE = Path("/proc/pressure/cpu")
+TICK = 1 / os.sysconf("SC_CLK_TCK")
+"""Seconds from one reading of ``/proc/stat`` that differs to the next."""
 
 
 @dataclass(frozen=True)
@@ -51,15 +54,17 @@ def between(before: Counters, after: Counters) -> Disturbance:
     seconds = after.seconds - before.seconds
     return Disturbance(
         pressure=_share(before.waited, after.waited, seconds),
-        others=_share(before.others, after.others, seconds * (os.cpu_count() or 1)),
+        others=_share(before.others, after.others, seconds * available_cpus(), TICK),
         switches=after.switches - before.switches,
     )
 
 
-def _share(before: float | None, after: float | None, whole: float) -> float | None:
+def _share(before: float | None, after: float | None, whole: float, step: float = 0.0) -> float | None:
+    """The share of ``whole`` between two readings of a clock that goes in steps, of which one may be
+    the clock's alone."""
     if before is None or after is None:
         return None
-    return min(1.0, max(0.0, (after - before) / whole))
+    return min(1.0, max(0.0, (after - before - step) / whole))
 
 
 def describe() -> dict[str, Any]:
@@ -114,18 +119,29 @@ def _waited_seconds() -> float | None:
 
 
 def _others_seconds() -> float | None:
-    """CPU seconds, counted from some time on, that this machine spent on anything but this process.
+    """CPU seconds, counted from some time on, that the CPUs which this process may use spent on anything
+    but this process.
 
-    From ``/proc/stat``, in steps of a hundredth of a second for each CPU; what a hypervisor took away
-    counts. Pressure cannot tell others from the threads of a library that crowds itself out; this
-    can. ``None`` where there is no such file.
+    From ``/proc/stat``, in steps of ``TICK`` for each CPU; what a hypervisor took away counts. Pressure
+    cannot tell others from the threads of a library that crowds itself out; this can. ``None`` where
+    there is no such file.
     """
-    fields = (processor.text(Path("/proc/stat")) or "").split("\n")[0].split()
-    if len(fields) < 9:
-        return None
-    user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, fields[1:9])
-    ticks = user + nice + system + irq + softirq + steal
-    return ticks / os.sysconf("SC_CLK_TCK") - time.process_time()
+    seconds = busy_seconds(processor.text(Path("/proc/stat")) or "", processor.available_cpus())
+    return None if seconds is None else seconds - time.process_time()
+
+
+def busy_seconds(stat: str, cpus: Iterable[int]) -> float | None:
+    """The CPU seconds that ``cpus`` were busy, by the text of ``/proc/stat``; ``None`` where it lacks
+    one of them."""
+    lines = {line.split()[0]: line.split()[1:] for line in stat.splitlines() if line.startswith("cpu")}
+    ticks = 0
+    for cpu in cpus:
+        fields = lines.get(f"cpu{cpu}", [])
+        if len(fields) < 8:
+            return None
+        user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, fields[:8])
+        ticks += user + nice + system + irq + softirq + steal
+    return ticks * TICK
 
 
 def _processor() -> str:

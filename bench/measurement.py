@@ -74,10 +74,14 @@ class Measurement:
     def after(self, earlier: "Measurement | None") -> "Measurement":
         """This record in place of an ``earlier`` one of the same case and fork.
 
-        A case that is measured again finds the compile caches filled: what the first time saw of
-        empty ones stays.
+        Of two that were disturbed the less disturbed one counts. A case that is measured again finds
+        the compile caches filled: what the first time saw of empty ones stays.
         """
-        if earlier is None or not earlier.cold or self.cold or self.status != "ok":
+        if earlier is None or self.status != "ok" or earlier.status != "ok":
+            return self
+        if self.disturbed and (earlier.others or 0.0) < (self.others or 0.0):
+            return earlier
+        if self.cold or not earlier.cold:
             return self
         return replace(self, cold=True, first_call_s=earlier.first_call_s, compile_s=earlier.compile_s)
 

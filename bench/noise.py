@@ -53,6 +53,16 @@ def anchor() -> Anchor:
     return Anchor(min(_seconds(_digest) for _ in range(20)), min(_seconds(copy) for _ in range(5)))
 
 
+def before_a_worker() -> dict[str, float]:
+    """What a process sees of the machine before its first case: the anchors, and the share of the CPUs'
+    time that others took meanwhile."""
+    before = machine.counters()
+    seen = anchor()
+    others = machine.between(before, machine.counters()).others
+    found = {"anchor_compute_s": seen.compute_s, "anchor_memory_s": seen.memory_s}
+    return found | ({} if others is None else {"probe_others": others})
+
+
 def probe(seconds: float = 0.25) -> Noise:
     """Watches the machine for ``seconds`` while one thread does equal pieces of work."""
     _digest()

@@ -12,33 +12,22 @@ from xpbench.bench.exceptions import XpbenchError
 if TYPE_CHECKING:
     from xpbench.bench.journal import Run
     from xpbench.bench.report.overall import Overall
+    from xpbench.bench.report.sheet import Part
 
 
-def print_tables(frame: Any, metric: str, overall: "Sequence[Overall]" = ()) -> None:
-    """The comparison of ``frame`` on standard output, as wide as that is.
+def print_tables(
+    frame: Any, metric: str, overall: "Sequence[Overall]" = (), closing: "Sequence[Part]" = ()
+) -> None:
+    """The comparison of ``frame`` on standard output, as wide as that is, and the parts ``closing``.
 
     ``overall`` holds the figures over all cases of the same runs.
     """
     from xpbench.bench.report.table import render
 
     console = console_of_output()
-    console.print(render(frame, "rich", metric=metric, width=console.width, overall=overall))
-
-
-def print_roofs(runs: "Sequence[Run]") -> None:
-    """What the devices of ``runs`` can do at most, on standard output."""
-    from rich.text import Text
-
-    from xpbench.bench.report.roofs_table import legend, roof_grids
-    from xpbench.bench.report.terminal import as_grid
-
-    console = console_of_output()
-    for grid in roof_grids(runs):
-        console.print()
-        console.print(Text(grid.caption, style="bold"))
-        console.print(as_grid(grid))
-    console.print()
-    console.print(Text(legend(runs), style="dim"))
+    console.print(
+        render(frame, "rich", metric=metric, width=console.width, overall=overall, closing=closing)
+    )
 
 
 def write_scaling(runs: "Sequence[Run]", form: str, out: Path | None) -> None:

@@ -87,7 +87,8 @@ class Settings:
     ``seconds`` is the time of timed rounds a case and fork (zero: judge only), ``timeout`` the
     seconds after which a case is stopped. ``roofs`` tells whether the first and the last fork
     measure what the machine can do at most. ``looks`` is how often the verdicts may be looked at
-    before the run is over: their intervals have the level that so many looks leave.
+    before the run is over: their intervals have the level that so many looks leave. ``cpus`` are those
+    that the processes may use, e.g. ``0-3,8``.
     """
 
     forks: int
@@ -99,6 +100,7 @@ class Settings:
     baseline: str
     roofs: bool = False
     looks: int = 1
+    cpus: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from xpbench.bench import interpreter, machine, plan, probe, registry, stats
+from xpbench.bench import interpreter, machine, plan, probe, processor, registry, stats
 from xpbench.bench.case import PRECISIONS, Case
 from xpbench.bench.exceptions import NothingMeasured, XpbenchError
 from xpbench.bench.interpreter import Interpreter
 from xpbench.bench.job import Job
+from xpbench.bench.multiple_comparisons import MOST_FORKS
 from xpbench.bench.plan import PRESETS, Request, Settings
 from xpbench.bench.registry import Registry
 
@@ -84,7 +85,7 @@ def prepare(
     it says otherwise, where there are forks enough for a verdict.
     """
     preset = PRESETS.get(request.preset, PRESETS["default"])
-    forks = _whole("forks", preset.forks if forks is None else forks, 1, 1000)
+    forks = _whole("forks", preset.forks if forks is None else forks, 1, MOST_FORKS)
     settings = Settings(
         forks=forks,
         seconds=_in_range("time", preset.seconds if seconds is None else seconds, 0.0, 3600.0),
@@ -95,6 +96,7 @@ def prepare(
         baseline=baseline,
         roofs=forks >= stats.MIN_FORKS if roofs is None else roofs,
         looks=plan.LOOKS if until_clear else 1,
+        cpus=processor.ranges(processor.available_cpus()),
     )
     backend_files, backend_names = _files_and_names(request.backends)
     kernel_files, kernel_names = _files_and_names(arguments)
@@ -189,8 +191,13 @@ def _another_baseline(asked: str, devices: Mapping[str, Sequence[str]]) -> str:
 
 
 def checked_threads(threads: int | None) -> int:
-    """The number of threads asked for, or as many as this process may use CPUs."""
-    return _whole("threads", machine.available_cpus() if threads is None else threads, 1, 4096)
+    """The number of threads asked for, or as many as this process may use CPUs, by its affinity and by
+    the quota of its control group."""
+    if threads is None:
+        quota = processor.quota_cpus(processor.quota())
+        threads = machine.available_cpus() if quota is None else max(1, int(quota))
+        threads = min(threads, machine.available_cpus())
+    return _whole("threads", threads, 1, 4096)
 
 
 def known_precision(name: str) -> str:

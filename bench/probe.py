@@ -51,6 +51,7 @@ def _ask(found: Registry, names: Sequence[str], python: str) -> list[State]:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=PATIENCE_SECONDS,
             check=False,
         )
@@ -77,6 +78,7 @@ def in_force(found: Registry, name: str, setting: Setting) -> dict[str, Any]:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=PATIENCE_SECONDS,
             check=False,
             env={**os.environ, **backend.environment(setting)},

@@ -151,6 +151,17 @@ def available_cpus() -> list[int]:
     return list(range(os.cpu_count() or 1))
 
 
+def ranges(numbers: Iterable[int]) -> str:
+    """Numbers in their order, in the manner of Linux's lists of CPUs: ``0-3,8``."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+
+
 def _switch(path: Path) -> bool | None:
     said = text(path)
     return said == "1" if said in ("0", "1") else None

@@ -11,6 +11,10 @@ CACHE_TIMES = 4
 """Arrays that fit so often into the last-level cache live there; those of a roof are as much larger."""
 
 
+FALLBACK_CACHE = 32 * 2**20
+"""The last-level cache of a processor that does not tell it, in bytes."""
+
+
 @dataclass(frozen=True)
 class Roof:
     """What one process reached, in one backend and dtype.
@@ -19,7 +23,8 @@ class Roof:
     ``fresh_bytes`` are bytes a second between processor and memory: the first with nothing to write
     but what was read, the second with an output in memory that is new in every call, where each line
     of the output is read before it is written (write-allocate: it counts twice). ``dispatch_s`` is
-    the time of the smallest call, awaited. ``None`` is what could not be measured.
+    the time of the smallest call, awaited. ``None`` is what could not be measured. ``array_bytes`` is
+    the size of the arrays of the bandwidths, ``timed_s`` the seconds of all the calls.
     """
 
     backend: str
@@ -33,6 +38,8 @@ class Roof:
     reused_bytes: float | None = None
     fresh_bytes: float | None = None
     dispatch_s: float | None = None
+    array_bytes: int | None = None
+    timed_s: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -44,7 +51,7 @@ class Roof:
         Raises
         ------
         XpbenchError
-            If a key is missing or a figure is none.
+            If a key is missing or a value is not what its key promises.
         """
         names = {part.name for part in fields(cls)}
         if not isinstance(record, Mapping):
@@ -53,6 +60,16 @@ class Roof:
             roof = cls(**{name: record[name] for name in names & set(record)})
         except TypeError as fault:
             raise XpbenchError(f"a roof is malformed: {fault}") from None
+        kinds = {
+            "backend": str,
+            "device": str,
+            "dtype": str,
+            "threads": int,
+            "precision": str,
+            "fork": int,
+        }
+        if faulty := [key for key, kind in kinds.items() if type(getattr(roof, key)) is not kind]:
+            raise XpbenchError(f"a roof is malformed: {faulty[0]} = {record[faulty[0]]!r:.60}")
         figures = (roof.matmul_flops, roof.reused_bytes, roof.fresh_bytes, roof.dispatch_s)
         if not all(f is None or (isinstance(f, int | float) and 0 < f < math.inf) for f in figures):
             raise XpbenchError("a roof is malformed: its figures must be positive numbers or null")

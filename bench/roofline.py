@@ -4,6 +4,8 @@ Williams, Waterman and Patterson, "Roofline: an insightful visual performance mo
 architectures", Communications of the ACM 52 (2009).
 """
 
+import re
+import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +22,8 @@ class Peak:
     """The roof of a device: for each figure the best over backends, shapes and forks, and whose it is.
 
     Units as in :class:`xpbench.bench.roof.Roof`; ``dispatch_s`` is by backend. ``drift`` is how many
-    times as fast the last fork was as the first, by matrix products.
+    times as fast the last fork was as the first, by the products of the backends that were in both.
+    ``array_bytes`` is the size of the arrays that the best bandwidth was reached with.
     """
 
     matmul_flops: float | None
@@ -31,6 +34,7 @@ class Peak:
     fresh_by: str
     dispatch_s: Mapping[str, float]
     drift: float | None
+    array_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -96,13 +100,14 @@ def vendor(machine: Mapping[str, Any], key: Key) -> tuple[float | None, float | 
     device, dtype, threads, precision = key
     if device == "cpu":
         core = (machine.get("vendor_peak_flops") or {}).get(dtype)
-        return (core * threads if core else None), None
+        cores = min(threads, machine.get("cores") or threads)
+        return (core * cores if core else None), None
     cards = machine.get("cards") or []
     index = int(device.partition(":")[2] or 0)
     name = cards[index] if index < len(cards) else ""
     column = "tf32" if precision == "tf32" and dtype == "float32" else dtype
     for model, sheet in DATA_SHEETS.items():
-        if all(word in name for word in model.split()):
+        if set(model.split()) <= set(re.findall(r"[\w-]+", name.split(",")[0].replace("-", " "))):
             return sheet[column], sheet["bytes"]
     return None, None
 
@@ -110,8 +115,9 @@ def vendor(machine: Mapping[str, Any], key: Key) -> tuple[float | None, float | 
 DATA_SHEETS: dict[str, dict[str, float]] = {
     "H200": {"float32": 67e12, "float64": 67e12, "tf32": 494.5e12, "bytes": 4.8e12},
     "H100 PCIe": {"float32": 51e12, "float64": 51e12, "tf32": 378e12, "bytes": 2.0e12},
+    "H100 NVL": {"float32": 60e12, "float64": 60e12, "tf32": 417.5e12, "bytes": 3.9e12},
     "H100": {"float32": 67e12, "float64": 67e12, "tf32": 494.5e12, "bytes": 3.35e12},
-    "A100 SXM 80GB": {"float32": 19.5e12, "float64": 19.5e12, "tf32": 156e12, "bytes": 2.039e12},
+    "A100 SXM4 80GB": {"float32": 19.5e12, "float64": 19.5e12, "tf32": 156e12, "bytes": 2.039e12},
     "A100 80GB": {"float32": 19.5e12, "float64": 19.5e12, "tf32": 156e12, "bytes": 1.935e12},
     "A100": {"float32": 19.5e12, "float64": 19.5e12, "tf32": 156e12, "bytes": 1.555e12},
     "V100": {"float32": 15.7e12, "float64": 7.8e12, "tf32": 15.7e12, "bytes": 0.9e12},
@@ -143,14 +149,19 @@ def _peak(group: list[Roof]) -> Peak:
         fresh_by=fresh.backend,
         dispatch_s=dispatch,
         drift=_drift(group),
+        array_bytes=reused.array_bytes,
     )
 
 
 def _drift(group: list[Roof]) -> float | None:
-    """The best product of the last fork over that of the first, where two forks were measured."""
+    """How many times as fast the last fork was as the first: the geometric mean over the backends whose
+    products were measured in both."""
     forks = sorted({roof.fork for roof in group})
-    best = [
-        max((roof.matmul_flops or 0 for roof in group if roof.fork == fork), default=0)
+    if len(forks) < 2:
+        return None
+    first, last = (
+        {roof.backend: roof.matmul_flops for roof in group if roof.fork == fork and roof.matmul_flops}
         for fork in (forks[0], forks[-1])
-    ]
-    return best[1] / best[0] if len(forks) > 1 and all(best) else None
+    )
+    both = first.keys() & last.keys()
+    return statistics.geometric_mean(last[name] / first[name] for name in both) if both else None

@@ -1,25 +1,25 @@
 """How fast can this device compute and move memory at most, by what the libraries themselves reach?"""
 
 import math
-import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from xpbench.bench import clock
 from xpbench.bench.backend import Backend
-from xpbench.bench.roof import CACHE_TIMES, Roof
+from xpbench.bench.roof import CACHE_TIMES, FALLBACK_CACHE, Roof
 
 SECONDS = 0.05
-"""Each figure is the best of the calls that fit in this time, and of at least three."""
+"""Each figure is the best of the calls that fit in this time, and of at least ``CALLS``."""
+CALLS = 5
 PLACES = 2
 """Where two arrays fall in memory can decide a factor of two: so often they are made anew."""
 LARGEST_MATMUL = 16384
-LONG_CALL = 0.05
+LONG_CALL = 0.025
 """Products grow, from 512, while one of twice the size will take less than this many seconds."""
-LARGEST_ARRAY = 256 * 2**20
-FALLBACK_CACHE = 32 * 2**20
+SMALLEST_ARRAY, LARGEST_ARRAY = 64 * 2**20, 256 * 2**20
 
 Call = Callable[[], Any]
 
@@ -33,37 +33,61 @@ def measure(backend: Backend, dtype: str, precision: str, fork: int, cache_bytes
     The counting of bytes is that of STREAM (McCalpin, "Memory bandwidth and machine balance in current
     high performance computers", IEEE TCCA Newsletter 1995), with the write-allocate it leaves out.
     """
-    setting = backend.setting
-    flops, shape = _tried(lambda: _matmul(backend, dtype)) or (None, "")
-    zeros = _zeros(dtype, min(CACHE_TIMES * (cache_bytes or FALLBACK_CACHE), LARGEST_ARRAY))
-    x = _tried(lambda: backend.put(zeros))
-    places = PLACES if fork == 0 else 1
-    reached = [_tried(lambda: _reused(backend, x, zeros, places))]
+    watch = _Watch()
+    flops, shape = _tried(lambda: _matmul(backend, dtype, watch)) or (None, "")
+    n = side(dtype, cache_bytes)
+    x = _tried(lambda: backend.put(_zeros(dtype, n)))
+    reached = [_tried(lambda: _reused(backend, x, dtype, n, watch, PLACES if fork == 0 else 1))]
     if fork == 0:
-        reached.append(_tried(lambda: _read(backend, zeros)))
+        reached.append(_tried(lambda: _read(backend, x, dtype, n, watch)))
     return Roof(
         backend=backend.name,
-        device=setting.device,
+        device=backend.setting.device,
         dtype=dtype,
-        threads=setting.threads,
+        threads=backend.setting.threads,
         precision=precision,
         fork=fork,
         matmul_flops=flops,
         matmul_shape=shape,
         reused_bytes=max((figure for figure in reached if figure), default=None),
-        fresh_bytes=_tried(lambda: _fresh(backend, x, zeros.nbytes)) if fork == 0 else None,
-        dispatch_s=_tried(lambda: _dispatch(backend, dtype)),
+        fresh_bytes=_tried(lambda: _fresh(backend, x, dtype, n, watch)) if fork == 0 else None,
+        dispatch_s=_tried(lambda: _dispatch(backend, dtype, watch)),
+        array_bytes=_bytes(dtype, n),
+        timed_s=watch.seconds,
     )
 
 
-def _matmul(backend: Backend, dtype: str) -> tuple[float, str]:
+def side(dtype: str, cache_bytes: int | None) -> int:
+    """The n of the n by n arrays of a bandwidth: ``CACHE_TIMES`` the last-level cache, within what a
+    roof may take of memory and time."""
+    wanted = CACHE_TIMES * (cache_bytes or FALLBACK_CACHE)
+    return math.isqrt(max(SMALLEST_ARRAY, min(wanted, LARGEST_ARRAY)) // np.dtype(dtype).itemsize)
+
+
+@dataclass
+class _Watch:
+    """Times calls, and knows how many ``seconds`` all of them took."""
+
+    seconds: float = 0.0
+
+    def shortest(self, call: Call) -> float:
+        """Seconds of the shortest call after a first one: a roof is what can be reached at best."""
+        self.seconds += clock.once(call, ())[0]
+        durations: list[float] = []
+        while len(durations) < CALLS or sum(durations) < SECONDS:
+            durations.append(clock.once(call, ())[0])
+        self.seconds += sum(durations)
+        return min(durations)
+
+
+def _matmul(backend: Backend, dtype: str, watch: _Watch) -> tuple[float, str]:
     """Operations a second of the best square product, 2 n^3 each, and its shape."""
     product = backend.compile(lambda a, b: a @ b)
     best, shape = 0.0, ""
     for n in _doubling(512, LARGEST_MATMUL):
         host = np.random.default_rng(0).random((n, n)).astype(dtype)
         a, b = backend.put(host), backend.put(host)
-        seconds = _shortest(_awaited(backend, lambda: product(a, b)))  # noqa: B023
+        seconds = watch.shortest(_awaited(backend, lambda: product(a, b)))  # noqa: B023
         if 2 * n**3 / seconds > best:
             best, shape = 2 * n**3 / seconds, f"n={n}"
         if 8 * seconds > LONG_CALL:
@@ -71,8 +95,9 @@ def _matmul(backend: Backend, dtype: str) -> tuple[float, str]:
     return best, shape
 
 
-def _reused(backend: Backend, x: Any, zeros: np.ndarray, places: int) -> float:
+def _reused(backend: Backend, x: Any, dtype: str, n: int, watch: _Watch, places: int) -> float:
     """Bytes a second of y + x in the memory of y: both are read, and y is written where it was read."""
+    zeros = _zeros(dtype, n)
 
     def seconds() -> float:
         y = backend.put(zeros)
@@ -82,29 +107,27 @@ def _reused(backend: Backend, x: Any, zeros: np.ndarray, places: int) -> float:
             y = backend.add_in_place(x, y)
             return y
 
-        return _shortest(_awaited(backend, add))
+        return watch.shortest(_awaited(backend, add))
 
-    return 3 * zeros.nbytes / min(seconds() for _ in range(places))
+    return 3 * _bytes(dtype, n) / min(seconds() for _ in range(places))
 
 
-def _read(backend: Backend, zeros: np.ndarray) -> float:
+def _read(backend: Backend, x: Any, dtype: str, n: int, watch: _Watch) -> float:
     """Bytes a second of a matrix-vector product, which reads the matrix and writes next to nothing."""
-    n = math.isqrt(zeros.size)
-    host = zeros[: n * n].reshape(n, n)
-    matrix, vector = backend.put(host), backend.put(host[0])
+    vector = backend.put(_zeros(dtype, n)[0])
     product = backend.compile(lambda a, v: a @ v)
-    return host.nbytes / _shortest(_awaited(backend, lambda: product(matrix, vector)))
+    return _bytes(dtype, n) / watch.shortest(_awaited(backend, lambda: product(x, vector)))
 
 
-def _fresh(backend: Backend, x: Any, size: int) -> float:
+def _fresh(backend: Backend, x: Any, dtype: str, n: int, watch: _Watch) -> float:
     """Bytes a second of x + x in new memory: an array is read, the other is read and written."""
     add = backend.compile(lambda x: x + x)
-    return 3 * size / _shortest(_awaited(backend, lambda: add(x)))
+    return 3 * _bytes(dtype, n) / watch.shortest(_awaited(backend, lambda: add(x)))
 
 
-def _dispatch(backend: Backend, dtype: str) -> float:
+def _dispatch(backend: Backend, dtype: str, watch: _Watch) -> float:
     """Seconds of one call on a single entry, the best mean of a hundred."""
-    x = backend.put(_zeros(dtype, 1))
+    x = backend.put(np.zeros(1, dtype))
     add = backend.compile(lambda x: x + x)
     call = _awaited(backend, lambda: add(x))
 
@@ -112,7 +135,7 @@ def _dispatch(backend: Backend, dtype: str) -> float:
         for _ in range(100):
             call()
 
-    return _shortest(hundred) / 100
+    return watch.shortest(hundred) / 100
 
 
 def _awaited(backend: Backend, call: Call) -> Call:
@@ -124,26 +147,20 @@ def _awaited(backend: Backend, call: Call) -> Call:
     return awaited if backend.asynchronous else call
 
 
-def _shortest(call: Call) -> float:
-    """Seconds of the shortest call after a first one: a roof is what can be reached at best."""
-    call()
-    durations: list[float] = []
-    end = time.perf_counter() + SECONDS
-    while len(durations) < 3 or time.perf_counter() < end:
-        durations.append(clock.once(call, ())[0])
-    return min(durations)
-
-
 def _doubling(first: int, last: int) -> Iterator[int]:
     while first <= last:
         yield first
         first *= 2
 
 
-def _zeros(dtype: str, size: int) -> np.ndarray:
-    """So many bytes of zeros that are there: the zeros of ``numpy.zeros`` are one page read over and
-    over until somebody writes to them."""
-    return np.full(max(1, size // np.dtype(dtype).itemsize), 0, dtype=dtype)
+def _zeros(dtype: str, n: int) -> np.ndarray:
+    """n by n zeros that are there: the zeros of ``numpy.zeros`` are one page read over and over until
+    somebody writes to them."""
+    return np.full((n, n), 0, dtype=dtype)
+
+
+def _bytes(dtype: str, n: int) -> int:
+    return n * n * np.dtype(dtype).itemsize
 
 
 def _tried(figure: Callable[[], Any]) -> Any:

@@ -149,7 +149,8 @@ class _Run:
     progress: Progress
     visits: list[Visit]
     second_turns: SecondTurns = field(default_factory=SecondTurns)
-    roofed: set[tuple[int, Environment]] = field(default_factory=set)
+    roofed: set[tuple[int, Environment, str]] = field(default_factory=set)
+    begun: set[str] = field(default_factory=set)
     processes: int = 0
 
     def prepare(self, needed: dict[str, Case]) -> None:
@@ -177,16 +178,11 @@ class _Run:
         """Measures a visit's cases, in as many processes as it takes for each to have a record."""
         retried: set[str] = set()
         idle_deaths = 0
-        tried: set[str] = set()
         while remaining := self.progress.remaining(visit):
             # A case that was killed once comes last, so that the others are safe when it dies again.
             remaining.sort(key=lambda case: str(case) in retried)
             rest = replace(visit, cases=tuple(remaining))
-            on_event = self._on_event(visit)
-            # What a dead process had not begun finds the caches as empty as ever.
-            cold = visit.fork == 0 and not tried & {str(case) for case in remaining}
-            ending = self._process("worker", rest, on_event, self.job.settings.timeout, cold)
-            tried.add(ending.during)
+            ending = self._process("worker", rest, self._on_event(visit), self.job.settings.timeout)
             if not ending.fault:
                 left = self.progress.remaining(visit)
                 if len(left) == len(remaining):
@@ -197,6 +193,8 @@ class _Run:
                 idle_deaths += 1
                 if idle_deaths > 1:
                     self._label(visit, self.progress.remaining(visit), "failed", ending.reason)
+            elif ending.during not in {str(case) for case in self.progress.remaining(visit)}:
+                continue
             elif ending.killed and ending.during not in retried:
                 retried.add(ending.during)
                 self.observer.note(f"{ending.during}: {ending.reason}; it is tried once more")
@@ -224,9 +222,11 @@ class _Run:
             if event["event"] == "ready":
                 self.account.add({"imports": time.monotonic() - spawned})
             elif event["event"] == "roofs":
+                self.roofed.add((visit.fork, visit.environment, event["dtype"]))
                 self.account.add(event["spent"])
             elif event["event"] == "start":
                 began = time.monotonic()
+                self.begun.add(event["id"])
                 self.observer.started(event["id"], visit.fork)
             elif event["event"] == "end":
                 name, status = event["id"], event["status"]
@@ -256,12 +256,11 @@ class _Run:
         visit: Visit,
         on_event: Callable[[Event], None],
         timeout: float,
-        cold: bool = False,
     ) -> Ending:
         self.processes += 1
-        job, key = self.job, (visit.fork, visit.environment)
-        roofs = module == "worker" and visit.fork in self._roof_forks() and key not in self.roofed
-        self.roofed.add(key)
+        job = self.job
+        # What an earlier process had not begun finds the caches as empty as ever.
+        cold = [str(case) for case in visit.cases if visit.fork == 0 and str(case) not in self.begun]
         task = Task(
             cases=visit.cases,
             files=job.registry.files,
@@ -273,8 +272,8 @@ class _Run:
             seed=job.settings.seed,
             fork=visit.fork,
             seconds=job.settings.seconds,
-            cold=cold,
-            roofs=roofs,
+            cold=tuple(cold),
+            roofs=tuple(self._roofs_due(visit)) if module == "worker" else (),
         )
         file = self.scratch / "tasks" / f"{self.processes}.json"
         task.write(file)
@@ -282,6 +281,12 @@ class _Run:
         log = file.with_suffix(".log")
         return supervise(job.python, f"xpbench.bench.{module}", file, variables, log, timeout, on_event)
 
-    def _roof_forks(self) -> tuple[int, ...]:
-        """The first fork of a run and its last, so that two readings show whether the machine drifts."""
-        return (0, self.job.settings.forks - 1) if self.job.settings.roofs else ()
+    def _roofs_due(self, visit: Visit) -> list[str]:
+        """The dtypes of the environment's cases whose roofs are still to be measured in this fork: the
+        first of a run or its last, so that two readings show whether the machine drifts."""
+        settings = self.job.settings
+        if not settings.roofs or visit.fork not in (0, settings.forks - 1):
+            return []
+        same = (other for other in self.visits if other.environment == visit.environment)
+        dtypes = {case.dtype for other in same for case in other.cases}
+        return sorted(d for d in dtypes if (visit.fork, visit.environment, d) not in self.roofed)

@@ -19,9 +19,9 @@ class Task:
     """The cases one process measures, in their order, and how.
 
     ``seconds`` is the time of timed rounds a case; zero means that results are judged and nothing
-    is timed, and outputs are kept in ``outputs`` for a comparison between backends. ``cold`` says
-    that the compile caches were empty when the first of these processes began, ``roofs`` that the
-    process measures what the machine can do at most before its first case.
+    is timed, and outputs are kept in ``outputs`` for a comparison between backends. ``cold`` holds the
+    ids of the cases that find the compile caches empty, ``roofs`` the dtypes in which the process
+    measures, after its last case, what the machine can do at most.
     """
 
     cases: tuple[Case, ...]
@@ -34,8 +34,8 @@ class Task:
     seed: int
     fork: int
     seconds: float
-    cold: bool
-    roofs: bool = False
+    cold: tuple[str, ...] = ()
+    roofs: tuple[str, ...] = ()
 
     def write(self, path: Path) -> None:
         record = asdict(self) | {"cases": [case.to_json() for case in self.cases]}
@@ -49,6 +49,8 @@ class Task:
         record["setting"] = Setting(**record["setting"])
         for name in ("run", "data", "outputs"):
             record[name] = Path(record[name])
+        for name in ("cold", "roofs"):
+            record[name] = tuple(record[name])
         return cls(**record)
 
 

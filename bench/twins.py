@@ -1,18 +1,10 @@
-"""Backends that differ in their names alone, and some that do more work: what a calibration compares.
-
-A file of backends like any user's. Every backend of the suite has here ``EQUALS`` twins, which make
-``CALLS`` calls where it makes one, and a twin for each of ``EXTRA``, which makes some calls more.
-"""
-
-from collections.abc import Callable
-from typing import Any
-
-from xpbench.bench import clock, registry
-from xpbench.bench.backend import Backend
+"""What are the backends called that a calibration compares, and how much work does each do?"""
 
 CALLS = 20
+"""An equal twin makes so many calls where its backend makes one."""
 EQUALS = 4
 EXTRA = {"+5%": 1, "+10%": 2, "+25%": 5}
+"""By how much more work a twin does, the calls that it makes beyond ``CALLS``."""
 
 
 def equal(base: str, number: int) -> str:
@@ -30,27 +22,6 @@ def names(base: str) -> list[str]:
     return [*(equal(base, i) for i in range(EQUALS)), *(heavier(base, extra) for extra in EXTRA)]
 
 
-def _twin(base: type[Backend], name: str, calls: int) -> type[Backend]:
-    def compile(self: Backend, function: Callable[..., Any]) -> Callable[..., Any]:
-        once = clock.synchronous(base.compile(self, function), self.wait if self.asynchronous else None)
-
-        def repeated(*arrays: Any) -> Any:
-            for _ in range(calls - 1):
-                once(*arrays)
-            return once(*arrays)
-
-        return repeated
-
-    # The registry takes a class for a file's own by its module.
-    members = {"name": name, "default": False, "compile": compile, "__module__": __name__}
-    return type(name, (base,), members)
-
-
-def _twins(base: type[Backend]) -> dict[str, type[Backend]]:
-    calls = {equal(base.name, number): CALLS for number in range(EQUALS)}
-    calls |= {heavier(base.name, extra): CALLS + more for extra, more in EXTRA.items()}
-    return {name: _twin(base, name, count) for name, count in calls.items()}
-
-
-for _backend in registry.find().backends.values():
-    globals().update(_twins(type(_backend)))
+def base_of(twin: str) -> str:
+    """The backend of which ``twin`` is one; the name itself where it is none's."""
+    return twin.split("~")[0].split("+")[0]

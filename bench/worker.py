@@ -3,7 +3,7 @@
 import functools
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from xpbench.bench.kernel import Kernel
 from xpbench.bench.measurement import Measurement
 from xpbench.bench.task import Task, announce, die_with_parent
 
+PAGE = 4096
 WARM_UP_SHARE = 0.25
 THROUGHPUT_SHARE = 0.5
 SESSION = Path(__file__).with_name("session.py")
@@ -73,6 +74,7 @@ class Worker:
         case, backend, task = record.case, self.backend, self.task
         made = data.load(task.data, case)
         static = kernel.static_of(dict(case.size))
+        _bring_into_memory(made.inputs)
         start = time.perf_counter()
         arrays = [backend.put(array) for array in made.inputs]
         record = replace(record, transfer_s=time.perf_counter() - start)
@@ -87,11 +89,12 @@ class Worker:
         compiled = backend.compile_seconds()
         if compiled is not None and compiled_before is not None:
             record = replace(record, compile_s=compiled - compiled_before)
-        record = replace(record, first_call_s=first_call, cold=task.cold)
+        record = replace(record, first_call_s=first_call, cold=str(case) in task.cold)
 
         start = time.perf_counter()
-        fetched = self._fetch(outputs)
+        arrived = [backend.fetch(output) for output in clock.as_sequence(outputs)]
         record = replace(record, transfer_out_s=time.perf_counter() - start)
+        fetched = _copies(arrived)
         record = self._judge(record, kernel, fetched, made)
         record = replace(
             record,
@@ -166,8 +169,7 @@ class Worker:
                 raise Finished(replace(record, status="wrong", reason=reason, samples=()))
 
     def _fetch(self, outputs: Any) -> tuple[np.ndarray, ...]:
-        # Copies, because a fetched array may share the memory of one that later calls change.
-        return tuple(np.array(self.backend.fetch(output)) for output in clock.as_sequence(outputs))
+        return _copies(self.backend.fetch(output) for output in clock.as_sequence(outputs))
 
     def _keep(self, case: Case, outputs: Sequence[np.ndarray]) -> None:
         path = data.outputs_file(self.task.outputs, case)
@@ -175,11 +177,15 @@ class Worker:
 
 
 class Session:
-    """The pytest plug-in that hands the worker and its cases to the one test of ``session.py``."""
+    """The pytest plug-in that hands the worker and its cases to the one test of ``session.py``.
 
-    def __init__(self, worker: Worker, say: Callable[..., None]) -> None:
+    ``finish`` is called after the last case: pytest's own end is not waited for.
+    """
+
+    def __init__(self, worker: Worker, say: Callable[..., None], finish: Callable[[], None]) -> None:
         self.worker = worker
         self.say = say
+        self.finish = finish
         self.left = len(worker.task.cases)
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
@@ -206,12 +212,12 @@ class Session:
             )
             self.left -= 1
             if not self.left:
-                self.say(event="bye")
+                self.finish()
 
         return measure
 
 
-def _run_session(worker: Worker, say: Callable[..., None]) -> None:
+def _run_session(worker: Worker, say: Callable[..., None], finish: Callable[[], None]) -> None:
     folder = worker.task.outputs
     settings = folder / "pytest.ini"
     settings.write_text("[pytest]\n")
@@ -227,9 +233,20 @@ def _run_session(worker: Worker, say: Callable[..., None]) -> None:
             "--benchmark-columns=median",
         ),
     ]
-    code = pytest.main(arguments, plugins=[Session(worker, say)])
+    code = pytest.main(arguments, plugins=[Session(worker, say, finish)])
     if code != pytest.ExitCode.OK:
         raise SystemExit(f"the measuring session ended with {code!r}")
+
+
+def _bring_into_memory(arrays: Sequence[np.ndarray]) -> None:
+    """Reads an entry of every page of memory-mapped arrays, so that no transfer waits for a disk."""
+    for array in arrays:
+        array.ravel()[:: max(1, PAGE // array.itemsize)].max(initial=0)
+
+
+def _copies(arrays: Iterable[Any]) -> tuple[np.ndarray, ...]:
+    """Copies, because a fetched array may share the memory of one that later calls change."""
+    return tuple(np.array(array) for array in arrays)
 
 
 def _spending(record: Measurement, phase: str, seconds: float) -> Measurement:
@@ -272,21 +289,18 @@ def main(task_file: str) -> None:
     say(event="ready")
     in_force = backend.in_force()
     if task.seconds > 0:
-        anchor = noise.anchor()
-        in_force |= {"anchor_compute_s": anchor.compute_s, "anchor_memory_s": anchor.memory_s}
-    if task.roofs:
-        say(event="roofs", spent={"roofs": _measure_roofs(task, backend)})
-    _run_session(Worker(task, found.kernels, backend, in_force), say)
+        in_force |= noise.before_a_worker()
 
+    def finish() -> None:
+        # After the cases, whose first calls must find a library that has compiled nothing yet.
+        cache = processor.cache_bytes(processor.available_cpus())
+        for dtype in task.roofs:
+            roof = roofs.measure(backend, dtype, task.setting.precision, task.fork, cache)
+            journal.append_roof(task.run, roof)
+            say(event="roofs", dtype=dtype, spent={"roofs": roof.timed_s})
+        say(event="bye")
 
-def _measure_roofs(task: Task, backend: Backend) -> float:
-    """Measures and stores the roofs of every dtype of the task; returns the seconds it took."""
-    start = time.perf_counter()
-    cache = processor.cache_bytes(processor.available_cpus())
-    for dtype in sorted({case.dtype for case in task.cases}):
-        roof = roofs.measure(backend, dtype, task.setting.precision, task.fork, cache)
-        journal.append_roof(task.run, roof)
-    return time.perf_counter() - start
+    _run_session(Worker(task, found.kernels, backend, in_force), say, finish)
 
 
 def _give_up(task: Task, say: Callable[..., None], status: str, reason: str) -> None:

@@ -2,7 +2,7 @@
 
 import datetime
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -30,6 +30,7 @@ from xpbench.bench.options import (
 )
 
 if TYPE_CHECKING:
+    from xpbench.bench.case import Case
     from xpbench.bench.job import Job
     from xpbench.bench.preparation import Plan
 
@@ -67,7 +68,7 @@ def ab(
     Each Python must have xpbench installed. Their processes take turns, in an order drawn anew for every
     one, so that whatever the machine does, it does to both.
     """
-    from xpbench.bench import beginning, comparison, journal, preparation
+    from xpbench.bench import beginning, comparison, journal, noise, preparation
     from xpbench.bench.multiple_comparisons import forks_needed
     from xpbench.bench.plan import Request
     from xpbench.bench.progress import words
@@ -101,11 +102,22 @@ def ab(
     both = [case for case in sides[0].runnable if case in set(sides[1].runnable)]
     if not both:
         raise NothingMeasured(f"no case can be measured in both: {_why(sides)}")
-    count = forks or max(FORKS, forks_needed(len(both)))
+    needed = forks_needed(len(both))
+    count = forks or max(FORKS, needed)
     sides = [replace(side, settings=replace(side.settings, forks=count)) for side in sides]
     for name, side in zip("AB", sides, strict=True):
         for backend_name, reason in side.unusable.items():
             print(f"xpbench: {backend_name} is not usable in {name}: {reason}", file=sys.stderr)
+    for line in _in_one_alone(sides, both):
+        print(f"xpbench: {line}", file=sys.stderr)
+    if count < needed:
+        print(
+            f"warning: before one change among {len(both)} cases can be reported there must be {needed} "
+            f"forks a side, and --forks asks for {count}",
+            file=sys.stderr,
+        )
+    for warning in noise.warnings(noise.probe()):
+        print(f"warning: {warning}", file=sys.stderr)
     folder = out or Path("results") / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-ab"
     folders = [beginning.begin(side, folder / name) for name, side in zip("ab", sides, strict=True)]
     jobs = [
@@ -123,8 +135,18 @@ def ab(
     if interrupted:
         print("\nInterrupted: this is what was measured so far.", file=sys.stderr)
         raise typer.Exit(INTERRUPTED)
+    if disturbed := sum(m.disturbed for run in runs for m in run.measurements):
+        of = sum(len(run.measurements) for run in runs)
+        print(
+            f"warning: other processes disturbed {disturbed} of {of} measurements: on a quieter machine "
+            "smaller changes would be seen",
+            file=sys.stderr,
+        )
     if found.regressed:
         raise typer.Exit(REGRESSED)
+    if not found.timed:
+        reasons = dict.fromkeys(change.reason for change in found.changes if change.reason)
+        raise NothingMeasured(f"no case was timed in both: {'; '.join([*reasons][:3]) or 'none ran'}")
 
 
 def _measure(jobs: "Sequence[Job]") -> bool:
@@ -141,6 +163,15 @@ def _measure(jobs: "Sequence[Job]") -> bool:
         return False
     print(sentence(account), file=sys.stderr)
     return True
+
+
+def _in_one_alone(sides: "Sequence[Plan]", both: "Sequence[Case]") -> Iterator[str]:
+    """The backends that only one of the environments can measure."""
+    compared = {case.backend for case in both}
+    for name, side in zip("AB", sides, strict=True):
+        for backend in dict.fromkeys(case.backend for case in side.runnable):
+            if backend not in compared:
+                yield f"{backend} is usable in {name} alone, and is left out"
 
 
 def _why(sides: "Sequence[Plan]") -> str:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xpbench.bench.exceptions import XpbenchError
+from xpbench.bench.exceptions import NothingMeasured, XpbenchError
 from xpbench.bench.options import (
     AsJson,
     Backends,
+    Devices,
     Dtypes,
     Out,
     Precision,
@@ -46,6 +47,7 @@ Names = Annotated[
 def calibrate(
     kernels: Names = None,
     backend: Backends = None,
+    device: Devices = None,
     dtype: Dtypes = None,
     size: Sizes = None,
     comparisons: Comparisons = 200,
@@ -65,20 +67,27 @@ def calibrate(
     equal twins that were called different, the share of rows in which an equal was left out of the
     fastest, and how often the extra work was found, with how many forks.
     """
-    from xpbench.bench import beginning, noise
+    from xpbench.bench import beginning, journal, noise
+    from xpbench.bench.calibration import is_of_twins
     from xpbench.bench.plan import PRESETS, Request
+    from xpbench.bench.progress import words
 
     forks = PRESETS["default"].forks
     if show is not None:
-        _report(show, forks, as_json)
+        _report(show, forks, as_json, store=False)
         return
     if resume is not None:
+        if not is_of_twins(journal.read(resume)):
+            raise XpbenchError(
+                f"{resume} is no calibration: `xpbench run --resume {resume}` completes it"
+            )
         prepared, folder = beginning.resume(resume), resume
     else:
         if not 1 <= comparisons <= 100_000:
             raise XpbenchError(f"--comparisons {comparisons}: expected a number from 1 to 100000")
         request = Request(
             backends=tuple(backend or ()),
+            devices=tuple(device or ()),
             dtypes=tuple(dtype or ("float32",)),
             sizes=tuple(size or SIZES),
         )
@@ -86,11 +95,17 @@ def calibrate(
             kernels or list(KERNELS), request, comparisons, forks, seconds, threads, precision, seed
         )
         folder = beginning.begin(prepared, out)
+    cases, count = len(prepared.runnable), prepared.settings.forks
+    print(
+        f"{cases} cases, {count} forks each, about {words(prepared.seconds)} on "
+        f"{prepared.settings.threads} threads",
+        file=sys.stderr,
+    )
     for warning in noise.warnings(noise.probe()):
         print(f"warning: {warning}", file=sys.stderr)
     print(f"results go to {folder}", file=sys.stderr)
     _measure(prepared, folder)
-    _report(folder, forks, as_json)
+    _report(folder, forks, as_json, store=True)
 
 
 def _prepare(
@@ -105,19 +120,33 @@ def _prepare(
 ) -> "Plan":
     from dataclasses import replace
 
-    from xpbench.bench import preparation, twins
+    from xpbench.bench import preparation, twin_backends, twins
+    from xpbench.bench.multiple_comparisons import MOST_FORKS
 
+    if files := [name for name in request.backends if name.endswith(".py")]:
+        raise XpbenchError(f"--backend {files[0]}: only backends of the suite have twins; name one")
+    if seconds is not None and seconds <= 0:
+        raise XpbenchError(f"--time {seconds:g}: a calibration compares times; expected more than 0")
     plain = preparation.prepare(
         kernels, request, forks=1, seconds=seconds, threads=threads, precision=precision
     )
+    for name, reason in plain.unusable.items():
+        print(f"xpbench: {name} is not usable here: {reason}", file=sys.stderr)
+    if not plain.runnable:
+        raise NothingMeasured("none of the backends named is usable here")
     bases = list(dict.fromkeys(case.backend for case in plain.runnable))
-    rows = {(case.row, case.backend) for case in plain.runnable}
-    windows = math.ceil(comparisons / (len(rows) * twins.EQUALS // 2))
+    subjects = {(case.row, case.backend, case.device) for case in plain.runnable}
+    windows = math.ceil(comparisons / (len(subjects) * twins.EQUALS // 2))
+    if windows * forks > MOST_FORKS:
+        most = MOST_FORKS // forks * (len(subjects) * twins.EQUALS // 2)
+        raise XpbenchError(
+            f"--comparisons {comparisons}: so few cases can give {most} at most; name more kernels"
+        )
     named = tuple(name for base in bases for name in twins.names(base))
     return preparation.prepare(
         kernels,
         replace(request, backends=named),
-        files=[Path(twins.__file__)],
+        files=[Path(twin_backends.__file__)],
         forks=windows * forks,
         seconds=seconds,
         threads=threads,
@@ -130,26 +159,29 @@ def _prepare(
 
 def _measure(prepared: "Plan", folder: Path) -> None:
     from xpbench.bench import runner
+    from xpbench.bench.accounting import sentence
     from xpbench.bench.progress import observer_of
 
     job = prepared.job(folder)
     try:
         with observer_of({"": job}, runner.progress_of(folder).done) as observer:
-            runner.execute(job, observer)
+            account = runner.execute(job, observer)
     except KeyboardInterrupt:
         cures = f"`--show {folder}` tells what was found so far, `--resume {folder}` measures the rest"
         print(f"\nInterrupted. `xpbench calibrate` with {cures}.", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
+    print(sentence(account), file=sys.stderr)
 
 
-def _report(folder: Path, forks: int, as_json: bool) -> None:
+def _report(folder: Path, forks: int, as_json: bool, store: bool) -> None:
     from xpbench.bench import calibration, journal
-    from xpbench.bench.output import console_of_output, write
+    from xpbench.bench.output import console_of_output
     from xpbench.bench.report.calibration_table import as_table
 
     found = calibration.calibrate(journal.read(folder), forks)
     text = json.dumps(found.to_json(), indent=1, allow_nan=False)
-    write(text + "\n", folder / calibration.CALIBRATION)
+    if store:
+        journal.write_whole(folder / calibration.CALIBRATION, text + "\n")
     if as_json:
         print(text)
     else:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from xpbench.bench.exceptions import XpbenchError
-from xpbench.bench.output import print_roofs, print_tables, write, write_scaling
+from xpbench.bench.output import print_tables, write, write_scaling
 
 
 def table(
@@ -43,9 +43,11 @@ def table(
 ) -> None:
     """Print the tables of stored runs, of one machine or several."""
     from xpbench.bench import journal
+    from xpbench.bench.report.calibration_table import cited
     from xpbench.bench.report.exchange import TRACKERS
     from xpbench.bench.report.overall import overall
     from xpbench.bench.report.pytest_benchmark import export
+    from xpbench.bench.report.roofs_table import roofs_part
     from xpbench.bench.report.summary import summarise
     from xpbench.bench.report.table import FORMATS, METRICS, SCALING, plain, render
 
@@ -67,18 +69,18 @@ def table(
         return
     frame = summarise(stored, baseline)
     whole = overall(stored, baseline)
+    told = {"latency": cited, "roof": roofs_part}.get(metric)
+    closing = (told(stored),) if told else ()
     if form == "svg":
         from xpbench.bench.report.picture import as_svg
 
         write(as_svg(frame, metric=metric, overall=whole), out)
     elif form == "rich" and out is None:
-        print_tables(frame, metric, whole)
-        if metric == "roof":
-            print_roofs(stored)
+        print_tables(frame, metric, whole, closing)
     elif form == "rich":
-        write(plain(frame, metric=metric, overall=whole), out)
+        write(plain(frame, metric=metric, overall=whole, closing=closing), out)
     else:
-        write(render(frame, form, metric=metric, overall=whole), out)
+        write(render(frame, form, metric=metric, overall=whole, closing=closing), out)
 
 
 def _check_choice(option: str, value: str, known: Collection[str]) -> None:

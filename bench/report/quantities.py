@@ -54,6 +54,11 @@ def percent(share: float) -> str:
     return f"{hundredths:.0f}%" if hundredths >= 9.5 else f"{float(f'{hundredths:.1g}'):g}%"
 
 
+def tenths(share: float) -> str:
+    """A share of one to a tenth of a percent, e.g. ``4.1%``: for what is held against a limit."""
+    return f"{100 * share:.1f}%"
+
+
 def factor(value: float) -> str:
     """A factor of at least one, e.g. ``1.8x``, ``12x``; two decimals where it is close to one."""
     if value < 1.095:

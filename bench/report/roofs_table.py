@@ -4,8 +4,15 @@ from collections.abc import Iterator, Sequence
 
 from xpbench.bench.journal import Run
 from xpbench.bench.report.layout import Cell, Grid, Line
-from xpbench.bench.report.quantities import duration, percent, rate
+from xpbench.bench.report.quantities import duration, percent, rate, volume
+from xpbench.bench.report.sheet import Part
+from xpbench.bench.roof import CACHE_TIMES
 from xpbench.bench.roofline import Key, Peak, peaks, vendor
+
+
+def roofs_part(runs: Sequence[Run]) -> Part:
+    """The end of a table of percentages: what they are percentages of."""
+    return Part(tuple(roof_grids(runs)), (legend(runs),), tuple(dict.fromkeys(_notes(runs))))
 
 
 def roof_grids(runs: Sequence[Run]) -> list[Grid]:
@@ -54,6 +61,19 @@ def _rows(run: Run, key: Key, peak: Peak) -> Iterator[tuple[Cell, ...]]:
     if peak.drift is not None:
         change = f"{percent(abs(peak.drift - 1))} {'faster' if peak.drift > 1 else 'slower'}"
         yield _row("last fork", change, "than the first, by its products", "")
+
+
+def _notes(runs: Sequence[Run]) -> Iterator[str]:
+    """Where a cache may have served a part of a bandwidth, because no array was large enough for it."""
+    for run in runs:
+        cache = run.header["machine"].get("cache_bytes") or 0
+        for (device, *_), peak in peaks(run.roofs).items():
+            size = peak.array_bytes
+            if device == "cpu" and size is not None and size < CACHE_TIMES * cache:
+                yield (
+                    f"arrays of {volume(size)} are not {CACHE_TIMES} times the last-level cache "
+                    f"({volume(cache)}): it may have served a part of the memory's rate"
+                )
 
 
 def _row(label: str, figure: str, by: str, said: str) -> tuple[Cell, ...]:

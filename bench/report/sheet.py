@@ -41,8 +41,10 @@ def sheet(
     metric: str,
     width: int | None = None,
     overall: Sequence[Overall] = (),
+    closing: Sequence[Part] = (),
 ) -> Sheet:
-    """The comparison of ``records``, in at most ``width`` characters where that can be done.
+    """The comparison of ``records``, in at most ``width`` characters where that can be done, and at its
+    end the parts ``closing``.
 
     A grid for each run, dtype, thread count and precision, and for each chapter where there are more
     than a few kernels; under the times the ``overall`` figures, and a second grid for agreement and
@@ -78,7 +80,7 @@ def sheet(
             )
         ]
         parts.append(Part(tuple(agreements), tuple(_units(judged))))
-    return Sheet(_title(shown), tuple(parts))
+    return Sheet(_title(shown), (*parts, *closing))
 
 
 def _group_of(records: Sequence[Record]) -> Callable[[Record], tuple[object, ...]]:
@@ -214,7 +216,10 @@ def _legend(records: Sequence[Record], metric: str) -> Iterable[str]:
     if metric == "break_even":
         yield from _break_even_words(records)
     if metric == "roof" and any(above_roof(record) for record in records):
-        yield f"{BEYOND} above its roof: the cost model is at fault"
+        yield (
+            f"{BEYOND} above its roof: by a few percent the roof was measured too low, by more the cost "
+            "model is at fault"
+        )
     if metric == "spread" and any(record.get("modes") for record in records):
         yield f"{MODES} {_TWO_MODES}"
     if metric != "latency":

@@ -4,7 +4,7 @@ import math
 import statistics
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.journal import Run
 from xpbench.bench.measurement import Measurement
 from xpbench.bench.report.quantities import duration
+from xpbench.bench.roof import FALLBACK_CACHE
 
 NOT_FINITE = sys.float_info.max
 """What ``error`` holds where the error is infinite or NaN, which neither JSON nor a null can say."""
@@ -80,13 +81,17 @@ two times between which its processes are divided, where they are."""
 
 @dataclass(frozen=True)
 class _Seen:
-    """A case with its records, by fork, and the median time of every fork that was timed."""
+    """A case with its records, by fork, and the median ``times`` of the forks that were timed."""
 
     case: Case
     records: tuple[Measurement, ...]
     status: str
-    forks: tuple[float, ...]
+    times: Mapping[int, float]
     compute_dtype: str
+
+    @property
+    def forks(self) -> tuple[float, ...]:
+        return tuple(self.times.values())
 
     @property
     def timed(self) -> bool:
@@ -168,9 +173,9 @@ def _seen_cases(run: Run) -> list[_Seen]:
 
 def _look(case: Case, records: Iterable[Measurement]) -> _Seen:
     ordered = tuple(sorted(records, key=lambda record: record.fork))
-    forks = (stats.fork_summary(r.samples) for r in ordered if r.status == "ok" and r.samples)
+    times = {r.fork: stats.fork_summary(r.samples) for r in ordered if r.status == "ok" and r.samples}
     dtypes = (record.compute_dtype for record in ordered if record.compute_dtype)
-    return _Seen(case, ordered, _status(ordered), tuple(forks), next(dtypes, ""))
+    return _Seen(case, ordered, _status(ordered), times, next(dtypes, ""))
 
 
 def _status(records: Sequence[Measurement]) -> str:
@@ -187,7 +192,9 @@ def _rows(run: Run, name: str, cases: Sequence[_Seen], baseline: str) -> Iterabl
     for one in cases:
         groups[one.case.row].append(one)
     level = level_of(run)
-    judged = {row: _judge(group, baseline, level) for row, group in groups.items()}
+    planned = run.header["settings"].get("forks")
+    planned = planned if isinstance(planned, int) else None
+    judged = {row: _judge(group, baseline, level, planned) for row, group in groups.items()}
     peaks = roofline.peaks(run.roofs)
     for one in cases:
         yield {
@@ -199,16 +206,36 @@ def _rows(run: Run, name: str, cases: Sequence[_Seen], baseline: str) -> Iterabl
         }
 
 
-def _judge(group: Sequence[_Seen], baseline: str, level: float) -> dict[str, dict[str, Any]]:
+def _judge(
+    group: Sequence[_Seen], baseline: str, level: float, planned: int | None
+) -> dict[str, dict[str, Any]]:
     """By case id: the ratio and verdict against the baseline, and whether it is in the tie group."""
     reference = _baseline_of(group, baseline)
-    leaders = stats.tie_group({str(one.case): one.forks for one in group if one.ranked}, level)
+    leaders = stats.tie_group(_rankable(group, planned), level)
     judged = {}
     for one in group:
         key = str(one.case)
-        fastest = key in leaders if leaders is not None and one.timed else None
+        untested = one.ranked and len(one.times) < stats.MIN_FORKS
+        fastest = key in leaders if leaders is not None and one.timed and not untested else None
         judged[key] = {"fastest": fastest, **_against(one, reference, level)}
     return judged
+
+
+def _rankable(group: Sequence[_Seen], planned: int | None) -> dict[str, list[float]]:
+    """The times of those that may lead their row, in the forks ``planned`` and those that all share.
+
+    Some have forks more where a run went on for what was unclear: those were not measured beside the
+    others, and what the machine did meanwhile must not rank them.
+    """
+    ranked = [one for one in group if one.ranked]
+    every = set().union(*(one.times for one in ranked))
+    shared = every.intersection(*(one.times for one in ranked))
+    beside = {fork for fork in every if planned is None or fork < planned or fork in shared}
+    return {str(one.case): _in_forks(one, beside) for one in ranked if _in_forks(one, beside)}
+
+
+def _in_forks(one: _Seen, forks: Collection[int]) -> list[float]:
+    return [time for fork, time in one.times.items() if fork in forks]
 
 
 def _baseline_of(group: Sequence[_Seen], baseline: str) -> _Seen | None:
@@ -229,7 +256,9 @@ def _against(one: _Seen, reference: _Seen | None, level: float) -> dict[str, Any
         return {}
     if one is reference:
         return {"ratio": 1.0, "baseline": reference.place}
-    interval = stats.ratio(one.forks, reference.forks, level)
+    # Forks that only one of them has were not measured beside the other: see ``_rankable``.
+    shared = one.times.keys() & reference.times.keys()
+    interval = stats.ratio(_in_forks(one, shared), _in_forks(reference, shared), level)
     return {
         "baseline": reference.place,
         "ratio": interval.value if interval else stats.ratio_estimate(one.forks, reference.forks),
@@ -299,7 +328,7 @@ def _placed(
     peak = peaks.get(roofline.key_of(case, one.compute_dtype or case.dtype))
     if not one.timed or peak is None:
         return {"intensity": flops / traffic if flops and traffic else None}
-    cache = header["machine"].get("cache_bytes") if case.device == "cpu" else None
+    cache = (header["machine"].get("cache_bytes") or FALLBACK_CACHE) if case.device == "cpu" else None
     dispatch = peak.dispatch_s.get(case.backend)
     seconds = stats.location(one.forks).value
     found = roofline.place(flops, traffic, seconds, peak, dispatch, cache)

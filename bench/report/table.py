@@ -17,7 +17,7 @@ from xpbench.bench.report.metrics import METRICS
 from xpbench.bench.report.overall import Overall
 from xpbench.bench.report.records import as_csv, as_json, as_parquet, records
 from xpbench.bench.report.scaling import scaling, scaling_sheet
-from xpbench.bench.report.sheet import sheet
+from xpbench.bench.report.sheet import Part, sheet
 from xpbench.bench.report.terminal import as_rich
 
 __all__ = ["FORMATS", "METRICS", "SCALING", "plain", "render", "render_scaling"]
@@ -37,6 +37,7 @@ def render(
     metric: str = "latency",
     width: int = 80,
     overall: Sequence[Overall] = (),
+    closing: Sequence[Part] = (),
 ) -> Any:
     """A summary (see ``summary.summarise``) in the format ``fmt``.
 
@@ -44,7 +45,7 @@ def render(
     a rich console prints), ``md`` and ``latex`` (text) compare: a row per kernel and size, a column
     per backend, with ``metric`` in the cells, and under it the verdict against the baseline, where
     ``metric`` is ``latency``; then, where there are any, the ``overall`` figures of the same runs
-    (see ``overall.overall``). Only ``rich`` keeps to ``width`` characters.
+    (see ``overall.overall``), and the parts ``closing``. Only ``rich`` keeps to ``width`` characters.
 
     Raises
     ------
@@ -57,14 +58,21 @@ def render(
         raise XpbenchError(f"metric {metric!r}: expected one of {', '.join(METRICS)}")
     if fmt in _DATA:
         return _DATA[fmt](frame)
-    return _COMPARISONS[fmt](sheet(records(frame), metric, width if fmt == "rich" else None, overall))
+    shown = sheet(records(frame), metric, width if fmt == "rich" else None, overall, closing)
+    return _COMPARISONS[fmt](shown)
 
 
 def plain(
-    frame: pd.DataFrame, *, metric: str = "latency", width: int = 80, overall: Sequence[Overall] = ()
+    frame: pd.DataFrame,
+    *,
+    metric: str = "latency",
+    width: int = 80,
+    overall: Sequence[Overall] = (),
+    closing: Sequence[Part] = (),
 ) -> str:
     """The ``rich`` comparison as text without colours, e.g. for a file."""
-    return _without_colours(render(frame, "rich", metric=metric, width=width, overall=overall), width)
+    shown = render(frame, "rich", metric=metric, width=width, overall=overall, closing=closing)
+    return _without_colours(shown, width)
 
 
 def render_scaling(runs: Sequence[Run], fmt: str, width: int = 80) -> Any:

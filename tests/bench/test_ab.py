@@ -94,6 +94,20 @@ def test_what_is_slower_in_b_is_found_and_what_is_the_same_is_not(ab, xpbench, t
     assert "xpbench ab" in resumed.stderr
 
 
+def test_where_nothing_is_timed_in_both_the_exit_code_says_so(ab, kernels) -> None:
+    kernels.write_text(kernels.read_text().replace("b = a @ a", "raise ValueError('no such thing')"))
+    found = ab("before", "before")
+    assert found.returncode == 3, found.stdout
+    assert "no case was timed in both" in found.stderr
+    assert "no such thing" in found.stderr
+
+
+def test_too_few_forks_are_told_before_they_are_measured(ab) -> None:
+    found = ab("before", "before", "--forks", "4")
+    warning = found.stderr.index("there must be 5 forks a side, and --forks asks for 4")
+    assert warning < found.stderr.index("results go to")
+
+
 @pytest.mark.slow
 def test_what_is_faster_in_b_is_no_regression(ab) -> None:
     found = ab("after", "before")
@@ -108,6 +122,7 @@ def test_what_is_faster_in_b_is_no_regression(ab) -> None:
         ("", "without bin/python"),
         ("text", "is not a program"),
         ("other", "no xpbench that could measure"),
+        ("babbles", "no xpbench that could measure"),
     ],
 )
 def test_a_python_that_cannot_measure_is_named_with_the_cure(
@@ -117,6 +132,9 @@ def test_a_python_that_cannot_measure_is_named_with_the_cure(
     other = tmp_path / "other"
     other.write_text("#!/bin/sh\necho 'No module named xpbench' >&2\nexit 1\n")
     other.chmod(0o755)
+    babbles = tmp_path / "babbles"
+    babbles.write_text("#!/bin/sh\nprintf '\\377\\376'\n")
+    babbles.chmod(0o755)
     with pytest.raises(XpbenchError, match=said):
         interpreter.find(str(tmp_path / python), [], ["matmul"])
 

@@ -12,8 +12,8 @@ def test_what_no_phase_took_is_the_harness(monkeypatch: pytest.MonkeyPatch) -> N
     account.add({"first_call": 5.0, "warm_up": 10.0, "rounds": 40.0})
     account.add({"rounds": 5.0, "making tea": 7.0})
     assert sentence(account) == (
-        "time went to 30% imports, 5% first calls and compilation, 10% warm-up, 45% timed rounds, "
-        "0% roofs; 10% to the harness itself"
+        "time went to 30% starts and imports of libraries, 5% first calls and compilation, 10% warm-up, "
+        "45% timed rounds, 0% timed calls of roofs; 10% to the harness itself"
     )
 
 

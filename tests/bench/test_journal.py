@@ -1,5 +1,6 @@
 """A run survives what happens to its files: torn lines, kills, full disks, other versions."""
 
+import gzip
 import json
 import math
 import os
@@ -37,6 +38,21 @@ def test_a_run_may_be_named_by_either_of_its_files(runs: Any, name: str) -> None
 def test_a_run_without_a_journal_has_no_measurements(runs: Any, tmp_path: Path) -> None:
     journal.create(tmp_path / "new", runs.header([runs.case()]))
     assert journal.read(tmp_path / "new").measurements == ()
+
+
+def test_a_published_journal_may_be_packed_and_goes_on(runs: Any) -> None:
+    forks = runs.forks(runs.case(), count=3)
+    run = runs.store(forks[:2])
+    plain = run.path / journal.JOURNAL
+    packed = run.path / f"{journal.JOURNAL}.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    plain.unlink()
+    assert journal.read(run.path).measurements == run.measurements
+    journal.append(run.path, forks[2])
+    assert [m.fork for m in journal.read(run.path).measurements] == [0, 1, 2]
+    packed.write_bytes(packed.read_bytes()[:-12])
+    with pytest.raises(XpbenchError, match=r"journal\.jsonl\.gz cannot be unpacked"):
+        journal.read(run.path)
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])

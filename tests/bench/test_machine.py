@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from xpbench.bench import machine
+from xpbench.bench import machine, processor
 from xpbench.bench.machine import Counters, between
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's /proc")
@@ -27,9 +27,42 @@ def test_the_description_is_plain_data_without_the_hosts_name(monkeypatch: pytes
 
 def test_what_happened_between_two_readings_is_told_in_shares() -> None:
     before = Counters(seconds=10.0, waited=1.0, others=5.0, switches=3)
-    after = Counters(seconds=12.0, waited=1.5, others=5.0 + 2 * (os.cpu_count() or 1), switches=7)
+    half = machine.available_cpus() * 1.0
+    after = Counters(seconds=12.0, waited=1.5, others=5.0 + half + machine.TICK, switches=7)
     seen = between(before, after)
-    assert (seen.pressure, seen.others, seen.switches) == (0.25, 1.0, 4)
+    assert (seen.pressure, seen.switches) == (0.25, 4)
+    assert seen.others == pytest.approx(0.5)
+
+
+def test_what_is_within_a_step_of_the_clock_is_nobodys() -> None:
+    """A hundredth of a second is a tenth of two CPUs in a short round: an idle machine shows it too."""
+    before = Counters(seconds=10.0, waited=1.0, others=5.0, switches=0)
+    assert between(before, Counters(10.05, 1.0, 5.0 + machine.TICK, 0)).others == 0
+    assert between(before, Counters(10.05, 1.0, 5.0 + 3 * machine.TICK, 0)).others > 0
+
+
+STAT = """cpu  400 0 0 9000 0 0 0 0 0 0
+cpu0 100 10 5 100 7 1 2 3 0 0
+cpu1 200 0 0 100 0 0 0 0 0 0
+cpu10 400 0 0 100 0 0 0 0 0 0
+intr 1 2 3
+"""
+
+
+@pytest.mark.parametrize(
+    ("cpus", "ticks"), [([0], 121), ([0, 1], 321), ([10], 400), ([2], None), ([], 0)]
+)
+def test_only_the_cpus_that_we_may_use_are_looked_at(cpus: list[int], ticks: int | None) -> None:
+    """On the rest of a large machine others may do as they like."""
+    seconds = machine.busy_seconds(STAT, cpus)
+    assert seconds == (None if ticks is None else pytest.approx(ticks * machine.TICK))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"), [([], ""), ([3], "3"), ([0, 1], "0-1"), ([8, 0, 2, 1, 3, 10], "0-3,8,10")]
+)
+def test_cpus_are_written_as_linux_writes_them(numbers: list[int], text: str) -> None:
+    assert processor.ranges(numbers) == text
 
 
 def test_what_is_not_known_stays_unknown() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xpbench import XpbenchError
-from xpbench.bench import plan, registry
+from xpbench.bench import plan, preparation, registry
 from xpbench.bench.case import Case
 from xpbench.bench.kernel import CHAPTERS
 from xpbench.bench.plan import Request, Settings, environments, parse_size, place, schedule
@@ -162,3 +162,15 @@ def test_the_estimate_grows_with_forks_and_cases(found) -> None:
     five = plan.estimate_run(found, cases, SETTINGS)
     assert one < five < 6 * one
     assert plan.estimate_run(found, cases[:3], SETTINGS) < five
+
+
+@pytest.mark.parametrize(
+    ("quota", "threads"), [(None, 8), ("max 100000", 8), ("250000 100000", 2), ("50000 100000", 1)]
+)
+def test_threads_are_by_default_as_many_as_the_cpus_and_their_quota_allow(
+    monkeypatch: pytest.MonkeyPatch, quota: str | None, threads: int
+) -> None:
+    monkeypatch.setattr(preparation.machine, "available_cpus", lambda: 8)
+    monkeypatch.setattr(preparation.processor, "quota", lambda: quota)
+    assert preparation.checked_threads(None) == threads
+    assert preparation.checked_threads(6) == 6

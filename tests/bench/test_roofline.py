@@ -74,7 +74,7 @@ def test_the_roof_is_the_best_over_backends_and_forks() -> None:
     assert (peak.reused_bytes, peak.reused_by) == (9e9, "numpy")
     assert (peak.fresh_bytes, peak.fresh_by) == (4e9, "numpy")
     assert peak.dispatch_s == {"numpy": 1e-6, "torch": 5e-6}
-    assert peak.drift == pytest.approx(2 / 3)
+    assert peak.drift == pytest.approx(2)
 
 
 def test_devices_dtypes_threads_and_precisions_have_roofs_of_their_own() -> None:
@@ -89,10 +89,21 @@ def test_devices_dtypes_threads_and_precisions_have_roofs_of_their_own() -> None
     assert peaks([roof()]).popitem()[1].drift is None
 
 
+def test_the_machine_drifts_by_what_was_measured_twice() -> None:
+    both = [roof("numpy", fork, matmul_flops=1e11 * (1 + fork / 50)) for fork in (0, 5)]
+    [peak] = peaks([*both, roof("torch", 0, matmul_flops=3e11)]).values()
+    assert peak.drift == pytest.approx(1.1), "torch was not there the second time"
+    [alone] = peaks([roof("numpy", 5, matmul_flops=1e11), roof("torch", 0, matmul_flops=3e11)]).values()
+    assert alone.drift is None
+
+
 def test_a_roof_survives_its_line_and_a_malformed_one_is_refused() -> None:
     whole = roof(matmul_flops=1e11, matmul_shape="n=512", dispatch_s=1e-6)
     assert Roof.from_json({**whole.to_json(), "unknown": 1}) == whole
     for change in ({"matmul_flops": "fast"}, {"dispatch_s": -1.0}, {"reused_bytes": math.nan}):
+        with pytest.raises(XpbenchError, match="malformed"):
+            Roof.from_json({**whole.to_json(), **change})
+    for change in ({"fork": "x"}, {"threads": [2]}, {"backend": 1}):
         with pytest.raises(XpbenchError, match="malformed"):
             Roof.from_json({**whole.to_json(), **change})
     with pytest.raises(XpbenchError, match="malformed"):
@@ -110,6 +121,9 @@ def test_a_roof_survives_its_line_and_a_malformed_one_is_refused() -> None:
         ("NVIDIA A100-SXM4-80GB, 550.54, 81920 MiB", "float32", "ieee", (19.5e12, 2.039e12)),
         ("NVIDIA L40S, 550.54, 46068 MiB", "float32", "ieee", (91.6e12, 0.864e12)),
         ("NVIDIA L4, 550.54, 23034 MiB", "float32", "ieee", (30.3e12, 0.3e12)),
+        ("NVIDIA L40, 550.54, 46068 MiB", "float32", "ieee", (None, None)),
+        ("NVIDIA GH200 480GB, 550.54, 97871 MiB", "float32", "ieee", (None, None)),
+        ("NVIDIA H100 NVL, 550.54, 95830 MiB", "float32", "ieee", (60e12, 3.9e12)),
         ("Somebody's Card", "float32", "ieee", (None, None)),
     ],
 )
@@ -122,6 +136,7 @@ def test_the_makers_word_is_found_by_the_cards_name(
 def test_the_makers_word_for_a_processor_is_its_cores_times_the_threads() -> None:
     machine = {"vendor_peak_flops": {"float32": 1e11, "float64": 5e10}}
     assert vendor(machine, ("cpu", "float64", 4, "ieee")) == (2e11, None)
+    assert vendor(machine | {"cores": 2}, ("cpu", "float64", 4, "ieee")) == (1e11, None)
     assert vendor({"vendor_peak_flops": None}, ("cpu", "float64", 4, "ieee")) == (None, None)
     assert vendor({"cards": []}, ("cuda:1", "float32", 4, "ieee")) == (None, None)
     assert all(set(sheet) == {"float32", "float64", "tf32", "bytes"} for sheet in DATA_SHEETS.values())

@@ -1,12 +1,14 @@
 """Every backend reaches for the roof as it will be used, and what it cannot reach is unknown."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pytest
 
 from xpbench import Setting
-from xpbench.bench import beginning, journal, preparation, registry, roofs, runner
+from xpbench.bench import beginning, journal, plan, preparation, registry, roofs, runner
+from xpbench.bench.accounting import Account
 from xpbench.bench.backend import Backend
 from xpbench.bench.plan import Request
 from xpbench.bench.report import roofs_table
@@ -20,6 +22,7 @@ SMALL_CACHE = 2**16
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(roofs, "SECONDS", 0.005)
     monkeypatch.setattr(roofs, "LARGEST_MATMUL", 512)
+    monkeypatch.setattr(roofs, "SMALLEST_ARRAY", 2**18)
 
 
 @pytest.mark.usefixtures("quick")
@@ -36,6 +39,8 @@ def test_every_backend_has_figures_in_their_right_order(name: str) -> None:
     assert found.dispatch_s is not None and 1e-8 < found.dispatch_s < 1e-2
     later = roofs.measure(backend, "float32", "ieee", 5, SMALL_CACHE)
     assert (later.fork, later.fresh_bytes) == (5, None)
+    assert later.timed_s < found.timed_s
+    assert found.array_bytes == later.array_bytes
     assert later.matmul_flops is not None and later.reused_bytes is not None
 
 
@@ -62,19 +67,36 @@ def test_what_a_library_cannot_do_is_unknown_and_the_rest_is_measured() -> None:
 
 
 def test_zeros_are_memory_and_not_one_page_over_and_over() -> None:
-    zeros = roofs._zeros("float32", 4096)
+    zeros = roofs._zeros("float32", 32)
     assert zeros.nbytes == 4096
     assert not zeros.any()
-    assert roofs._zeros("float64", 1).shape == (1,)
+
+
+@pytest.mark.parametrize(
+    ("cache", "size"), [(None, 128), (2**20, 64), (40 * 2**20, 160), (480 * 2**20, 256)]
+)
+def test_arrays_of_a_bandwidth_are_four_times_the_cache_within_bounds(
+    cache: int | None, size: int
+) -> None:
+    n = roofs.side("float64", cache)
+    assert size * 2**20 - 8 * (2 * n + 1) < 8 * n * n <= size * 2**20
 
 
 def test_a_run_measures_roofs_in_its_first_and_last_fork_and_places_its_cases(tmp_path) -> None:
     request = Request(backends=("numpy",), sizes=("n=1024",))
     prepared = preparation.prepare(["matmul", "dot"], request, forks=2, seconds=0.01, roofs=True)
     folder = beginning.begin(prepared, tmp_path / "run")
-    runner.execute(prepared.job(folder), runner.Silent())
+    order: list[str] = []
+
+    class Told(Account):
+        def add(self, spent: Mapping[str, float]) -> None:
+            order.extend(spent)
+
+    runner.execute(prepared.job(folder), runner.Silent(), Told())
     run = journal.read(folder)
     assert [(one.backend, one.fork) for one in run.roofs] == [("numpy", 0), ("numpy", 1)]
+    before = order[: order.index("roofs")]
+    assert before.count("first_call") == 2, "first calls must find nothing compiled"
     [peak] = peaks(run.roofs).values()
     assert peak.drift is not None
     frame = summarise([run]).set_index("kernel")
@@ -84,6 +106,17 @@ def test_a_run_measures_roofs_in_its_first_and_last_fork_and_places_its_cases(tm
     [grid] = roofs_table.roof_grids([run])
     labels = [row[0][0].text for row in grid.rows]
     assert labels == ["compute", "memory", "memory, fresh", "dispatch", "last fork"]
+
+
+def test_every_dtype_of_a_backend_has_a_roof_whichever_chunk_comes_first(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(plan, "CHUNK_SECONDS", 0.001)
+    request = Request(backends=("numpy",), sizes=("small",), dtypes=("float32", "float64"))
+    prepared = preparation.prepare(["dot"], request, forks=1, seconds=0.01, roofs=True)
+    folder = beginning.begin(prepared, tmp_path / "run")
+    job = prepared.job(folder)
+    assert len(job.visits()) == 2
+    runner.execute(job, runner.Silent())
+    assert sorted(one.dtype for one in journal.read(folder).roofs) == ["float32", "float64"]
 
 
 def test_a_short_run_measures_no_roofs_unless_it_is_asked_to() -> None:

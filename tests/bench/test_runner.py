@@ -270,6 +270,13 @@ def test_what_a_dead_process_had_not_begun_still_counts_as_cold(write_kernel, tm
     assert all(m.cold for m in found if m.case.kernel != "exits")
 
 
+def test_beside_a_case_that_is_tried_again_others_are_as_cold_as_ever(write_kernel, tmp_path) -> None:
+    body = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    killed = write_kernel("killed", body)
+    found = measure(tmp_path / "run", [killed, *(write_kernel(f"k{i}") for i in range(4))], forks=1)
+    assert all(m.cold for m in found if m.case.kernel != "killed")
+
+
 def test_a_run_is_not_resumed_with_another_kernel(write_kernel, tmp_path, xpbench) -> None:
     path = write_kernel("edited")
     measure(tmp_path / "run", [path], forks=1)
@@ -288,6 +295,27 @@ def test_a_run_is_not_resumed_with_other_versions(write_kernel, tmp_path, xpbenc
     refused = xpbench("run", "--resume", folder)
     assert refused.returncode == 2
     assert "numpy 1.0" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value", "said"),
+    [
+        ("machine", "id", "00000000", "was begun on the machine 00000000"),
+        ("settings", "cpus", "0-511", "add --cpus 0-511"),
+    ],
+)
+def test_a_run_is_not_resumed_elsewhere(
+    write_kernel, tmp_path, xpbench, part: str, key: str, value: str, said: str
+) -> None:
+    folder = tmp_path / "run"
+    measure(folder, [write_kernel("placed")], forks=1)
+    header = json.loads((folder / "run.json").read_text())
+    assert header[part][key]
+    header[part][key] = value
+    (folder / "run.json").write_text(json.dumps(header))
+    refused = xpbench("run", "--resume", folder)
+    assert refused.returncode == 2
+    assert said in refused.stderr
 
 
 def test_a_users_pytest_settings_do_not_reach_the_workers(

@@ -83,4 +83,16 @@ def test_on_a_busy_machine_cases_are_marked_measured_again_and_then_no_more(tmp_
     assert [written[m.key] for m in found if m.fork < 2] == [2] * 6, "a second turn in each fork"
     assert [written[m.key] for m in found if m.fork == 2] == [1] * 3
     assert heard.notes == ["the machine stays busy: what it disturbs is not measured again"]
-    assert all(m.cold for m in found if m.fork == 0), "the first call of empty caches is kept"
+    cold = {line["id"]: line["first_call_s"] for line in lines if line["cold"]}
+    assert len(cold) == sum(line["cold"] for line in lines) == 3, "a second turn finds caches filled"
+    assert {str(m.case): m.first_call_s for m in found if m.fork == 0} == cold
+
+
+def test_of_two_disturbed_turns_the_less_disturbed_one_counts(runs) -> None:
+    first, second, quiet = (
+        runs.forks(runs.case(), time, count=1, others=others)[0]
+        for time, others in ((1e-3, 0.3), (2e-3, 0.6), (3e-3, 0.01))
+    )
+    assert second.after(first) is first
+    assert first.after(second).samples == first.samples
+    assert quiet.after(first).samples == quiet.samples

@@ -391,6 +391,48 @@ def test_verdicts_that_were_looked_at_more_than_once_have_a_higher_level(runs) -
     assert widths[0] < widths[1]
 
 
+def with_times(forks: list[Measurement], times: list[float]) -> list[Measurement]:
+    return [replace(m, samples=(t,) * 3) for m, t in zip(forks, times, strict=True)]
+
+
+def test_forks_that_only_one_of_two_has_do_not_compare_them(runs) -> None:
+    """A run that went on for torch gave its baseline forks more, while the machine was slower."""
+    early = [1e-3, 1.01e-3, 0.99e-3, 1.005e-3, 0.995e-3, 1.002e-3]
+    late = [1.2 * time for time in early]
+    stored = runs.store(
+        with_times(runs.forks(runs.case("numpy"), count=12), early + late),
+        with_times(runs.forks(runs.case("jax"), count=6), early[::-1]),
+        with_times(runs.forks(runs.case("torch"), count=12), early[::-1] + late[::-1]),
+        settings={"forks": 6, "baseline": "numpy", "threads": 2, "precision": "ieee"},
+    )
+    frame = summarise([stored]).set_index("backend")
+    assert frame.loc["jax", "verdict"] == "same"
+    assert frame.loc["jax", "ratio"] == pytest.approx(1.0, rel=0.01)
+    assert frame["fastest"].tolist() == [True, True, True]
+    assert frame.loc["numpy", "forks"] == 12
+
+
+def test_who_has_too_few_forks_is_not_said_to_be_slower_than_the_fastest(runs) -> None:
+    stored = runs.store(
+        runs.forks(runs.case("numpy"), 1e-3, count=6),
+        runs.forks(runs.case("jax"), 1.05e-3, count=3),
+        runs.forks(runs.case("torch"), 2e-3, count=6),
+    )
+    frame = summarise([stored]).set_index("backend")
+    assert frame.loc["numpy", "fastest"]
+    assert frame.loc["jax", "fastest"] is pd.NA
+    assert not frame.loc["torch", "fastest"]
+
+
+def test_without_a_known_cache_small_cases_are_still_in_one(runs) -> None:
+    stored = runs.store(runs.forks(runs.case("torch"), time=1e-5))
+    roof = Roof("torch", "cpu", "float32", 2, "ieee", 0, matmul_flops=1e15, reused_bytes=2e10)
+    journal.append_roof(stored.path, roof)
+    row = summarise([journal.read(stored.path)]).iloc[0]
+    assert row["bound"] == "cache", "4 MB in 10 us would be twenty times the bandwidth of its memory"
+    assert row["roof_fraction"] is pd.NA
+
+
 def test_modes_are_told_in_the_summary(runs) -> None:
     levels = [1e-3, 1.01e-3, 1.5e-3, 1.51e-3, 1.0e-3, 1.52e-3]
     forks = [

@@ -1,12 +1,13 @@
 """More forks go to what is unclear, and to nothing else; looking again is paid for in the level."""
 
 import random
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from xpbench.bench import stats
+from xpbench.bench import journal, stats
 from xpbench.bench.job import Job
 from xpbench.bench.plan import LOOKS, Request
 from xpbench.bench.preparation import prepare
@@ -90,3 +91,21 @@ def test_looking_until_it_is_clear_finds_no_more_differences_among_equals(forks:
 def test_the_folder_of_a_job_is_where_it_was_begun(tmp_path: Path) -> None:
     prepared = prepare(["matmul"], Request(backends=("numpy",)), forks=2)
     assert next(job.folder for job in prepared.jobs(tmp_path)) == tmp_path
+
+
+def test_a_run_goes_on_until_its_verdicts_are_clear_and_no_longer(
+    xpbench, write_kernel, tmp_path
+) -> None:
+    """Four forks reach no level that four looks ask for; six tell NumPy from a referee of NumPy."""
+    folder = tmp_path / "run"
+    backends = ["--backend", "numpy", "--backend", "array-api-strict"]
+    options = ["--size", "small", "--forks", "4", "--time", "0.01", "--no-roofs", "--until-clear"]
+    done = xpbench("run", write_kernel(), *backends, *options, "--out", folder)
+    assert done.returncode == 0, done.stderr
+    assert "2 cases, for what is unclear: 2 forks more" in done.stderr
+    found = journal.read(folder)
+    assert Counter(m.case.backend for m in found.measurements) == {"numpy": 6, "array-api-strict": 6}
+    assert found.header["settings"]["looks"] == LOOKS
+    resumed = xpbench("run", "--resume", folder)
+    assert resumed.returncode == 0, resumed.stderr
+    assert len(journal.read(folder).measurements) == 12, "what is clear is not measured again"
