@@ -249,6 +249,11 @@ class Torch(Backend):
         self.wait((tensor,))
         return tensor
 
+    def borrow(self, array: np.ndarray) -> Array:
+        import torch
+
+        return torch.from_numpy(array) if self.setting.device == "cpu" else self.put(array)
+
     def fetch(self, array: Array) -> np.ndarray:
         host: np.ndarray = array.detach().cpu().numpy()
         return host

@@ -121,6 +121,7 @@ def run(
             roofs=roofs,
             until_clear=until_clear,
         )
+    account.add({"imports": prepared.asking_s})
     _announce(prepared)
     if dry_run:
         return

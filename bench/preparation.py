@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +26,8 @@ _T = TypeVar("_T")
 class Plan:
     """A run before it begins: what would be measured, how, and which cells are words already.
 
-    ``interpreter`` is the Python that measures, where it is not this one.
+    ``interpreter`` is the Python that measures, where it is not this one. ``asking_s`` is how many
+    seconds the backends took to tell whether they can be used, which is the import of their libraries.
     """
 
     registry: Registry
@@ -35,6 +37,7 @@ class Plan:
     versions: Mapping[str, Mapping[str, str]]
     preset: str
     interpreter: Interpreter | None = None
+    asking_s: float = 0.0
 
     @property
     def runnable(self) -> tuple[Case, ...]:
@@ -112,7 +115,9 @@ def prepare(
     asked = dict.fromkeys(row.kernel for row in rows)
     other = None if python is None else interpreter.find(python, found.files, list(asked))
     executable = other.executable if other else sys.executable
+    began = time.monotonic()
     states = probe.states(found, chosen_backends(found, backend_names, every_backend), executable)
+    asking_s = time.monotonic() - began
     if not backend_names:
         states = {name: state for name, state in states.items() if state.usable}
     devices = {name: _devices(found, state, request.devices) for name, state in states.items()}
@@ -134,6 +139,7 @@ def prepare(
         versions={name: state.versions for name, state in states.items()},
         preset=request.preset,
         interpreter=other,
+        asking_s=asking_s,
     )
 
 

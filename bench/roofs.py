@@ -19,7 +19,7 @@ PLACES = 2
 LARGEST_MATMUL = 16384
 LONG_CALL = 0.025
 """Products grow, from 512, while one of twice the size will take less than this many seconds."""
-SMALLEST_ARRAY, LARGEST_ARRAY = 64 * 2**20, 256 * 2**20
+SMALLEST_ARRAY, LARGEST_ARRAY = 64 * 2**20, 128 * 2**20
 
 Call = Callable[[], Any]
 
@@ -27,19 +27,22 @@ Call = Callable[[], Any]
 def measure(backend: Backend, dtype: str, precision: str, fork: int, cache_bytes: int | None) -> Roof:
     """Measures the roofs of a loaded backend, in about a second and four arrays of memory.
 
-    A later fork than the first is there to show whether the machine drifts: it takes half of that, and
-    leaves out fresh memory.
+    A later fork than the first is there to show whether the machine drifts, and leaves out the memory,
+    whose drift the anchors of all processes show (see ``noise``): new memory costs most of the time.
 
     The counting of bytes is that of STREAM (McCalpin, "Memory bandwidth and machine balance in current
     high performance computers", IEEE TCCA Newsletter 1995), with the write-allocate it leaves out.
     """
     watch = _Watch()
     flops, shape = _tried(lambda: _matmul(backend, dtype, watch)) or (None, "")
-    n = side(dtype, cache_bytes)
-    x = _tried(lambda: backend.put(_zeros(dtype, n)))
-    reached = [_tried(lambda: _reused(backend, x, dtype, n, watch, PLACES if fork == 0 else 1))]
+    dispatch = _tried(lambda: _dispatch(backend, dtype, watch))
+    reached: list[float | None] = []
+    fresh, n = None, side(dtype, cache_bytes)
     if fork == 0:
+        x = _tried(lambda: backend.borrow(_zeros(dtype, n)))
+        reached.append(_tried(lambda: _reused(backend, x, dtype, n, watch)))
         reached.append(_tried(lambda: _read(backend, x, dtype, n, watch)))
+        fresh = _tried(lambda: _fresh(backend, x, dtype, n, watch))
     return Roof(
         backend=backend.name,
         device=backend.setting.device,
@@ -50,9 +53,9 @@ def measure(backend: Backend, dtype: str, precision: str, fork: int, cache_bytes
         matmul_flops=flops,
         matmul_shape=shape,
         reused_bytes=max((figure for figure in reached if figure), default=None),
-        fresh_bytes=_tried(lambda: _fresh(backend, x, dtype, n, watch)) if fork == 0 else None,
-        dispatch_s=_tried(lambda: _dispatch(backend, dtype, watch)),
-        array_bytes=_bytes(dtype, n),
+        fresh_bytes=fresh,
+        dispatch_s=dispatch,
+        array_bytes=_bytes(dtype, n) if fork == 0 else None,
         timed_s=watch.seconds,
     )
 
@@ -95,12 +98,11 @@ def _matmul(backend: Backend, dtype: str, watch: _Watch) -> tuple[float, str]:
     return best, shape
 
 
-def _reused(backend: Backend, x: Any, dtype: str, n: int, watch: _Watch, places: int) -> float:
+def _reused(backend: Backend, x: Any, dtype: str, n: int, watch: _Watch) -> float:
     """Bytes a second of y + x in the memory of y: both are read, and y is written where it was read."""
-    zeros = _zeros(dtype, n)
 
     def seconds() -> float:
-        y = backend.put(zeros)
+        y = backend.borrow(_zeros(dtype, n))
 
         def add() -> Any:
             nonlocal y
@@ -109,7 +111,7 @@ def _reused(backend: Backend, x: Any, dtype: str, n: int, watch: _Watch, places:
 
         return watch.shortest(_awaited(backend, add))
 
-    return 3 * _bytes(dtype, n) / min(seconds() for _ in range(places))
+    return 3 * _bytes(dtype, n) / min(seconds() for _ in range(PLACES))
 
 
 def _read(backend: Backend, x: Any, dtype: str, n: int, watch: _Watch) -> float:

@@ -62,9 +62,7 @@ int main(int argc, char **argv) {
     double huge_one = 1e30, huge_all = 1e30, small_all = 1e30;
     for (int repeat = 0; repeat < 12; repeat++) {
         if (repeat % 4 == 0) {  /* elsewhere in memory: where arrays fall can decide a factor of two */
-            a = aligned_alloc(64, n * sizeof(REAL));
-            b = aligned_alloc(64, n * sizeof(REAL));
-            c = aligned_alloc(64, n * sizeof(REAL));
+            a = huge(n), b = huge(n), c = huge(n);
             #pragma omp parallel for
             for (long i = 0; i < n; i++) { a[i] = 0; b[i] = 1; c[i] = 2; }
         }

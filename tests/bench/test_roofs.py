@@ -40,8 +40,9 @@ def test_every_backend_has_figures_in_their_right_order(name: str) -> None:
     later = roofs.measure(backend, "float32", "ieee", 5, SMALL_CACHE)
     assert (later.fork, later.fresh_bytes) == (5, None)
     assert later.timed_s < found.timed_s
-    assert found.array_bytes == later.array_bytes
-    assert later.matmul_flops is not None and later.reused_bytes is not None
+    assert found.array_bytes == pytest.approx(4 * SMALL_CACHE, rel=0.01)
+    assert later.matmul_flops is not None and later.dispatch_s is not None
+    assert (later.reused_bytes, later.array_bytes) == (None, None), "the anchors tell of the memory"
 
 
 class Lacking(Backend):
@@ -73,7 +74,7 @@ def test_zeros_are_memory_and_not_one_page_over_and_over() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cache", "size"), [(None, 128), (2**20, 64), (40 * 2**20, 160), (480 * 2**20, 256)]
+    ("cache", "size"), [(None, 128), (2**20, 64), (20 * 2**20, 80), (480 * 2**20, 128)]
 )
 def test_arrays_of_a_bandwidth_are_four_times_the_cache_within_bounds(
     cache: int | None, size: int
