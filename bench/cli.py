@@ -42,7 +42,7 @@ from xpbench.bench.options import (
     UntilClear,
     restrict_to_cpus,
 )
-from xpbench.bench.output import console_of_output, print_tables
+from xpbench.bench.output import console_of_output, print_tables, warn_of_noise
 
 if TYPE_CHECKING:
     from xpbench.bench.accounting import Account
@@ -128,7 +128,7 @@ def run(
     from xpbench.bench.report.calibration_table import cited
     from xpbench.bench.report.quantities import tenths
 
-    _warn_of_noise()
+    warn_of_noise()
     folder = resume or beginning.begin(prepared, out)
     print(f"results go to {folder}", file=sys.stderr)
     _measure(prepared, folder, account)
@@ -340,13 +340,6 @@ def _announce(prepared: "Plan") -> None:
     )
     threads = prepared.settings.threads
     print(f"{counted}, about {words(prepared.seconds)} on {threads} threads", file=sys.stderr)
-
-
-def _warn_of_noise() -> None:
-    from xpbench.bench import noise
-
-    for warning in noise.warnings(noise.probe()):
-        print(f"warning: {warning} (`xpbench doctor` says more)", file=sys.stderr)
 
 
 def _measure(prepared: "Plan", folder: Path, account: "Account") -> None:

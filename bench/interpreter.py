@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from xpbench.bench.exceptions import XpbenchError
+from xpbench.bench.question import PATIENCE_SECONDS, ask
 from xpbench.bench.task import announce
-
-PATIENCE_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -34,17 +33,9 @@ def find(path: str, files: Sequence[Path], kernels: Sequence[str]) -> Interprete
         If there is none, or it has no xpbench, or one too old, or lacks one of ``kernels``.
     """
     executable = _executable(path)
-    question = json.dumps({"files": [str(file) for file in files], "kernels": list(kernels)})
-    command = [executable, "-P", "-m", "xpbench.bench.interpreter", question]
+    question = {"files": [str(file) for file in files], "kernels": list(kernels)}
     try:
-        answer = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=PATIENCE_SECONDS,
-        )
+        answer = ask(executable, "xpbench.bench.interpreter", question)
     except OSError as error:
         raise XpbenchError(f"{path} cannot be run: {error.strerror}") from error
     except subprocess.TimeoutExpired:

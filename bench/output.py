@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from xpbench.bench.report.sheet import Part
 
 
+def warn_of_noise() -> None:
+    """What a run should not be started beside, on standard error; nothing on a quiet machine."""
+    from xpbench.bench import noise
+
+    for warning in noise.warnings(noise.probe()):
+        print(f"warning: {warning} (`xpbench doctor` says more)", file=sys.stderr)
+
+
 def print_tables(
     frame: Any, metric: str, overall: "Sequence[Overall]" = (), closing: "Sequence[Part]" = ()
 ) -> None:

@@ -1,7 +1,6 @@
 """Which backends can be used on this machine: each library is asked in a process of its own."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,10 +13,11 @@ from xpbench.bench import registry
 from xpbench.bench.backend import Backend, Setting
 from xpbench.bench.exceptions import one_line
 from xpbench.bench.measurement import as_json
+from xpbench.bench.question import PATIENCE_SECONDS, ask
 from xpbench.bench.registry import Registry
 from xpbench.bench.task import announce
 
-PATIENCE_SECONDS = 120.0
+MODULE = "xpbench.bench.probe"
 
 
 @dataclass(frozen=True)
@@ -43,18 +43,9 @@ def states(found: Registry, names: Sequence[str], python: str = sys.executable) 
 
 
 def _ask(found: Registry, names: Sequence[str], python: str) -> list[State]:
-    question = json.dumps({"backends": list(names), "files": [str(file) for file in found.files]})
-    command = [python, "-P", "-m", "xpbench.bench.probe", question]
+    question = {"backends": list(names), "files": [str(file) for file in found.files]}
     try:
-        process = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=PATIENCE_SECONDS,
-            check=False,
-        )
+        process = ask(python, MODULE, question)
         answer = json.loads(process.stdout)
     except subprocess.TimeoutExpired:
         return _broken(found, names, f"its import took more than {PATIENCE_SECONDS:g} s")
@@ -71,18 +62,8 @@ def in_force(found: Registry, name: str, setting: Setting) -> dict[str, Any]:
     """
     backend = found.backends[name]
     asked = {"load": name, "setting": vars(setting), "files": [str(file) for file in found.files]}
-    command = [sys.executable, "-P", "-m", "xpbench.bench.probe", json.dumps(asked)]
     try:
-        process = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=PATIENCE_SECONDS,
-            check=False,
-            env={**os.environ, **backend.environment(setting)},
-        )
+        process = ask(sys.executable, MODULE, asked, backend.environment(setting))
         answer: dict[str, Any] = json.loads(process.stdout)
     except (subprocess.TimeoutExpired, json.JSONDecodeError):
         return {"fault": f"{backend.library} could not be loaded"}

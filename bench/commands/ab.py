@@ -28,6 +28,7 @@ from xpbench.bench.options import (
     Threads,
     Timeout,
 )
+from xpbench.bench.output import warn_of_noise
 
 if TYPE_CHECKING:
     from xpbench.bench.case import Case
@@ -68,7 +69,7 @@ def ab(
     Each Python must have xpbench installed. Their processes take turns, in an order drawn anew for every
     one, so that whatever the machine does, it does to both.
     """
-    from xpbench.bench import beginning, comparison, journal, noise, preparation
+    from xpbench.bench import beginning, comparison, journal, preparation
     from xpbench.bench.multiple_comparisons import forks_needed
     from xpbench.bench.plan import Request
     from xpbench.bench.progress import words
@@ -116,8 +117,7 @@ def ab(
             f"forks a side, and --forks asks for {count}",
             file=sys.stderr,
         )
-    for warning in noise.warnings(noise.probe()):
-        print(f"warning: {warning}", file=sys.stderr)
+    warn_of_noise()
     folder = out or Path("results") / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-ab"
     folders = [beginning.begin(side, folder / name) for name, side in zip("ab", sides, strict=True)]
     jobs = [

@@ -22,6 +22,7 @@ from xpbench.bench.options import (
     Sizes,
     Threads,
 )
+from xpbench.bench.output import warn_of_noise
 
 if TYPE_CHECKING:
     from xpbench.bench.plan import Request
@@ -67,7 +68,7 @@ def calibrate(
     equal twins that were called different, the share of rows in which an equal was left out of the
     fastest, and how often the extra work was found, with how many forks.
     """
-    from xpbench.bench import beginning, journal, noise
+    from xpbench.bench import beginning, journal
     from xpbench.bench.calibration import is_of_twins
     from xpbench.bench.plan import PRESETS, Request
     from xpbench.bench.progress import words
@@ -101,8 +102,7 @@ def calibrate(
         f"{prepared.settings.threads} threads",
         file=sys.stderr,
     )
-    for warning in noise.warnings(noise.probe()):
-        print(f"warning: {warning}", file=sys.stderr)
+    warn_of_noise()
     print(f"results go to {folder}", file=sys.stderr)
     _measure(prepared, folder)
     _report(folder, forks, as_json, store=True)

@@ -10,6 +10,7 @@ import typer
 
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.options import Backends, Out, Precision, Seconds, Threads
+from xpbench.bench.output import warn_of_noise
 
 if TYPE_CHECKING:
     from xpbench.bench.crossover import Crossing
@@ -59,7 +60,7 @@ def crossover(
     of its own, with the verdicts of `xpbench run`.
     """
     from xpbench.bench import crossover as crossing
-    from xpbench.bench import duel, noise
+    from xpbench.bench import duel
     from xpbench.bench.stats import MIN_FORKS
 
     if forks < MIN_FORKS:
@@ -72,8 +73,7 @@ def crossover(
     varied = duel.chosen_key(name, sizes, key)
     low, high = duel.span(name, sizes, varied, smallest, largest)
     folder = out or Path("results") / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-crossover-{name}"
-    for warning in noise.warnings(noise.probe()):
-        print(f"warning: {warning}", file=sys.stderr)
+    warn_of_noise()
     rivals = duel.Duel(prepared, pair, varied, duel.base_size(sizes), folder)
     print(
         f"{name}: {rivals.second} against {rivals.first}, {varied} from {low} to {high}, "
