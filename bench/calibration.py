@@ -12,6 +12,7 @@ from xpbench.bench import plan, registry, stats
 from xpbench.bench.case import Case
 from xpbench.bench.exceptions import NothingMeasured, XpbenchError
 from xpbench.bench.journal import Run
+from xpbench.bench.measurement import DISTURBED
 from xpbench.bench.multiple_comparisons import binomial_interval
 from xpbench.bench.plan import PRESETS, Request, Settings
 from xpbench.bench.twins import EQUALS, EXTRA, base_of, equal, heavier
@@ -117,14 +118,16 @@ class Calibration:
 
 def latest(folders: Iterable[Path], machine: str, threads: int, precision: str) -> dict[str, Any] | None:
     """The newest calibration of ``machine`` with so many threads and that precision, among the runs in
-    ``folders`` and those published there; one of many pairs rather than one of few."""
+    ``folders`` and those published there; one of many pairs rather than one of few, and one that was
+    left alone rather than one that was disturbed."""
     found = []
     for file in {file.absolute() for folder in folders for file in _calibrations(folder)}:
         try:
             record = json.loads(file.read_bytes())
             same = (record["machine"], record["threads"], record["precision"])
             if same == (machine, threads, precision):
-                rank = (record["pairs"]["of"] >= MANY_PAIRS, str(record["created"]))
+                many = record["pairs"]["of"] >= MANY_PAIRS
+                rank = (many, record["disturbed"] <= DISTURBED, str(record["created"]))
                 found.append((rank, {**record, "run": file.parent.name}))
         except (OSError, ValueError, TypeError, KeyError):
             continue  # a file that somebody else wrote is no calibration

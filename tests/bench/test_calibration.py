@@ -236,7 +236,8 @@ def calibrated(folder: Path, machine: str, created: str, seen: int, of: int = 20
     low, high = Rate(seen, of).interval
     pairs = {"seen": seen, "of": of, "low": low, "high": high}
     settings = {"threads": 2, "precision": "ieee"}
-    record = {"machine": machine, "created": created, "pairs": pairs, **settings, **changes}
+    record = {"machine": machine, "created": created, "pairs": pairs, "disturbed": 0.0, **settings}
+    record |= changes
     (folder / calibration.CALIBRATION).write_text(json.dumps(record))
 
 
@@ -246,6 +247,7 @@ def test_a_run_cites_the_newest_calibration_of_its_machine(runs, tmp_path) -> No
     calibrated(results / "published" / "new", "here", "2026-02-01T00:00:00", 2)
     calibrated(results / "elsewhere", "there", "2026-03-01T00:00:00", 5)
     calibrated(results / "few", "here", "2026-03-01T00:00:00", 1, of=20)
+    calibrated(results / "busy", "here", "2026-03-01T00:00:00", 9, disturbed=0.98)
     calibrated(results / "one thread", "here", "2026-03-01T00:00:00", 9, threads=1)
     (results / "foreign").mkdir()
     (results / "foreign" / calibration.CALIBRATION).write_text("[1, 2")
