@@ -8,7 +8,7 @@ the wall time of each side, the median width of the exact interval of the median
 time that the side by hand would need for the width of ours: an interval narrows with the square root of
 the number of forks.
 
-    python benchmarks/against_pytest_benchmark.py [--forks 6] [--turns 2] [--backend numpy]
+    python benchmarks/against_pytest_benchmark.py [--forks 8] [--turns 4] [--backend numpy]
 """
 
 import argparse
@@ -94,8 +94,8 @@ def width(forks: list[float]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--forks", type=int, default=6)
-    parser.add_argument("--turns", type=int, default=2)
+    parser.add_argument("--forks", type=int, default=8)
+    parser.add_argument("--turns", type=int, default=4)
     parser.add_argument("--backend", action="append", default=[])
     options = parser.parse_args()
     began = time.perf_counter()
