@@ -8,6 +8,8 @@ from typing import Any
 
 from xpbench.bench import stats
 from xpbench.bench.case import Case
+from xpbench.bench.drift import ANCHORS, Drift, why_unknown
+from xpbench.bench.drift import drifts as machine_drifts
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.journal import Run
 from xpbench.bench.measurement import Measurement
@@ -16,9 +18,6 @@ from xpbench.bench.stats import LEVEL, MIN_FORKS, Ratio, student_quantile
 
 APART, INTERLEAVED = 0.10, 0.05
 """The least bands. Two runs one after the other differ falsely by some percent whatever is done."""
-DRIFT = 0.02
-"""The machine is said to have changed where its anchor did, by more than this."""
-ANCHORS = {"anchor_compute_s": "compute", "anchor_memory_s": "memory"}
 
 
 @dataclass(frozen=True)
@@ -58,24 +57,6 @@ class Change:
     @property
     def newly_wrong(self) -> bool:
         return self.new_status == "wrong" and self.base_status != "wrong"
-
-
-@dataclass(frozen=True)
-class Drift:
-    """How much slower the machine was in NEW, by a piece of work that depends on no array library."""
-
-    work: str
-    ratio: Ratio
-
-    @property
-    def seen(self) -> bool:
-        excludes = not self.ratio.low <= 1 <= self.ratio.high
-        return excludes and self.extent > 1 + DRIFT
-
-    @property
-    def extent(self) -> float:
-        """By what factor, whichever way: at least 1."""
-        return max(self.ratio.value, 1 / self.ratio.value)
 
 
 @dataclass(frozen=True)
@@ -135,7 +116,7 @@ def compare(base: Run, new: Run, band: float | None = None, interleaved: bool = 
     same_run = _is_one_run(base, new)
     # Turn by turn, whatever the machine does it does to both; and the anchor is a work of the
     # interpreter too, which two environments may not share.
-    drifts = () if same_run or interleaved else tuple(_drifts(base, new))
+    drifts = () if same_run or interleaved else tuple(machine_drifts(base, new))
     drift = max([1.0, *(drift.extent for drift in drifts if drift.seen)])
     # The band in which the drift alone would leave a case that is within ``band`` of what it was.
     widened = (1 + band) * drift - 1
@@ -284,30 +265,6 @@ def _mean_logs(run: Run, timed: Sequence[Change]) -> list[float]:
     return [statistics.fmean(logs) for logs in forks.values() if cases and len(logs) == len(cases)]
 
 
-def _drifts(base: Run, new: Run) -> Iterator[Drift]:
-    """By the anchors, where both runs measured them with the same Python."""
-    if _machine(base, "python") != _machine(new, "python"):
-        return
-    for key, work in ANCHORS.items():
-        ratio = stats.ratio(_anchor(new, key), _anchor(base, key))
-        if ratio is not None:
-            yield Drift(work, ratio)
-
-
-def _anchor(run: Run, key: str) -> list[float]:
-    """By fork, the median of the times that its processes took for the anchor.
-
-    Not the shortest of them: that falls with the number of processes, in which two runs may differ.
-    """
-    forks: dict[int, set[float]] = {}
-    for m in run.measurements:
-        seconds = m.in_force.get(key)
-        if isinstance(seconds, float) and seconds > 0:
-            # The records of a process share its anchor, to the last digit.
-            forks.setdefault(m.fork, set()).add(seconds)
-    return [statistics.median(seconds) for seconds in forks.values()]
-
-
 def _warnings(
     base: Run, new: Run, timed: Sequence[Change], drifts: Sequence[Drift], together: bool
 ) -> Iterator[str]:
@@ -330,16 +287,8 @@ def _warnings(
                 f"of {drift.work} work: the band is widened by that"
             )
     if not drifts and not together:
-        yield f"whether the machine drifted between the runs is not known: {_why_no_drift(base, new)}"
+        yield f"whether the machine drifted between the runs is not known: {why_unknown(base, new)}"
     yield from _differences(base, new, _GRAVE)
-
-
-def _why_no_drift(base: Run, new: Run) -> str:
-    if _machine(base, "python") != _machine(new, "python"):
-        return "the anchor is a work of Python, which is another in NEW"
-    if not all(any(_anchor(run, key) for key in ANCHORS) for run in (base, new)):
-        return "one of them has no anchor"
-    return f"that takes {MIN_FORKS} forks a side"
 
 
 def _machine(run: Run, key: str) -> Any:

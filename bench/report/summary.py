@@ -192,8 +192,8 @@ def _rows(run: Run, name: str, cases: Sequence[_Seen], baseline: str) -> Iterabl
     for one in cases:
         groups[one.case.row].append(one)
     level = level_of(run)
-    planned = run.header["settings"].get("forks")
-    planned = planned if isinstance(planned, int) else None
+    forks = run.header["settings"].get("forks")
+    planned = forks if isinstance(forks, int) else None
     judged = {row: _judge(group, baseline, level, planned) for row, group in groups.items()}
     peaks = roofline.peaks(run.roofs)
     for one in cases:
