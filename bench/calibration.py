@@ -4,7 +4,7 @@ import json
 import math
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -177,13 +177,12 @@ def calibrate(run: Run, forks: int) -> Calibration:
         },
         powers=tuple(_powers(subjects)),
         disturbed=sum(m.disturbed for m in records) / len(records),
-        default_seconds={count: default_seconds(run, count) for count in FORK_COUNTS},
+        default_seconds=default_seconds(run),
         untimed=tuple(
             dict.fromkeys(
                 f"{_row_of(case)} on {base_of(case.backend)}"
                 for case in run.cases
-                if (_row_of(case), f"{base_of(case.backend)}@{case.device}".removesuffix("@cpu"))
-                not in timed
+                if (_row_of(case), _place(base_of(case.backend), case.device)) not in timed
             )
         ),
     )
@@ -194,15 +193,15 @@ def is_of_twins(run: Run) -> bool:
     return bool(run.cases) and all(base_of(case.backend) != case.backend for case in run.cases)
 
 
-def default_seconds(run: Run, forks: int) -> float:
-    """Seconds that a default run of so many forks is expected to take, of the backends in ``run``."""
+def default_seconds(run: Run) -> dict[int, float]:
+    """By number of forks, how long a default run of the backends in ``run`` is expected to take."""
     places: dict[str, dict[str, None]] = {}
     for case in run.cases:
         places.setdefault(base_of(case.backend), {})[case.device] = None
     found, preset = registry.find(), PRESETS["default"]
     known = {base: list(devices) for base, devices in places.items() if base in found.backends}
     settings = Settings(
-        forks=forks,
+        forks=preset.forks,
         seconds=preset.seconds,
         threads=int(run.header["settings"].get("threads") or 1),
         precision=str(run.header["settings"].get("precision") or "ieee"),
@@ -212,7 +211,7 @@ def default_seconds(run: Run, forks: int) -> float:
     )
     rows = plan.select(found, Request())
     cases = plan.place(rows, known, settings.threads, settings.precision)
-    return plan.estimate_run(found, cases, settings)
+    return {n: plan.estimate_run(found, cases, replace(settings, forks=n)) for n in FORK_COUNTS}
 
 
 def subjects_of(run: Run) -> list[Subject]:
@@ -258,11 +257,10 @@ def _subject(
     common = sorted(set.intersection(*(set(twins[name]) for name in equals)))
     if len(common) < stats.MIN_FORKS:
         return None
-    place = f"{base}@{device}".removesuffix("@cpu")
     heavy = {extra: twins[heavier(base, extra)] for extra in EXTRA if heavier(base, extra) in twins}
     return Subject(
         row,
-        place,
+        _place(base, device),
         tuple(tuple(twins[name][fork] for fork in common) for name in equals),
         {extra: _side_by_side(more, twins[equals[0]]) for extra, more in heavy.items()},
     )
@@ -272,6 +270,10 @@ def _side_by_side(a: Mapping[int, float], b: Mapping[int, float]) -> tuple[Times
     """The times of two in the forks that both have."""
     shared = sorted(a.keys() & b.keys())
     return tuple(a[fork] for fork in shared), tuple(b[fork] for fork in shared)
+
+
+def _place(base: str, device: str) -> str:
+    return f"{base}@{device}".removesuffix("@cpu")
 
 
 def _row_of(case: Case) -> str:

@@ -42,7 +42,7 @@ from xpbench.bench.options import (
     UntilClear,
     restrict_to_cpus,
 )
-from xpbench.bench.output import console_of_output, print_tables, warn_of_noise
+from xpbench.bench.output import announce, console_of_output, print_tables, warn_of_noise
 
 if TYPE_CHECKING:
     from xpbench.bench.accounting import Account
@@ -122,7 +122,7 @@ def run(
             until_clear=until_clear,
         )
     account.add({"imports": prepared.asking_s})
-    _announce(prepared)
+    announce(prepared)
     if dry_run:
         return
     from xpbench.bench.report.calibration_table import cited
@@ -325,21 +325,6 @@ def _request(
         sizes=tuple(size or ()),
         preset=preset,
     )
-
-
-def _announce(prepared: "Plan") -> None:
-    from xpbench.bench.progress import words
-
-    for fault in prepared.registry.faults:
-        print(f"xpbench: {fault}", file=sys.stderr)
-    for name, reason in prepared.unusable.items():
-        print(f"xpbench: {name} is not usable here: {reason}", file=sys.stderr)
-    cases, forks = len(prepared.runnable), prepared.settings.forks
-    counted = (
-        f"{cases} {'case' if cases == 1 else 'cases'}, {forks} {'fork' if forks == 1 else 'forks'} each"
-    )
-    threads = prepared.settings.threads
-    print(f"{counted}, about {words(prepared.seconds)} on {threads} threads", file=sys.stderr)
 
 
 def _measure(prepared: "Plan", folder: Path, account: "Account") -> None:

@@ -11,8 +11,25 @@ from xpbench.bench.exceptions import XpbenchError
 
 if TYPE_CHECKING:
     from xpbench.bench.journal import Run
+    from xpbench.bench.preparation import Plan
     from xpbench.bench.report.overall import Overall
     from xpbench.bench.report.sheet import Part
+
+
+def announce(prepared: "Plan") -> None:
+    """What is about to be measured, what cannot be, and how long it will take, on standard error."""
+    from xpbench.bench.progress import words
+
+    for fault in prepared.registry.faults:
+        print(f"xpbench: {fault}", file=sys.stderr)
+    for name, reason in prepared.unusable.items():
+        print(f"xpbench: {name} is not usable here: {reason}", file=sys.stderr)
+    cases, forks = len(prepared.runnable), prepared.settings.forks
+    counted = (
+        f"{cases} {'case' if cases == 1 else 'cases'}, {forks} {'fork' if forks == 1 else 'forks'} each"
+    )
+    threads = prepared.settings.threads
+    print(f"{counted}, about {words(prepared.seconds)} on {threads} threads", file=sys.stderr)
 
 
 def warn_of_noise() -> None:

@@ -116,7 +116,7 @@ def _reused(backend: Backend, x: Any, dtype: str, n: int, watch: _Watch) -> floa
 
 def _read(backend: Backend, x: Any, dtype: str, n: int, watch: _Watch) -> float:
     """Bytes a second of a matrix-vector product, which reads the matrix and writes next to nothing."""
-    vector = backend.put(_zeros(dtype, n)[0])
+    vector = backend.put(np.zeros(n, dtype))
     product = backend.compile(lambda a, v: a @ v)
     return _bytes(dtype, n) / watch.shortest(_awaited(backend, lambda: product(x, vector)))
 

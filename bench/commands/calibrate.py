@@ -22,7 +22,7 @@ from xpbench.bench.options import (
     Sizes,
     Threads,
 )
-from xpbench.bench.output import warn_of_noise
+from xpbench.bench.output import announce, warn_of_noise
 
 if TYPE_CHECKING:
     from xpbench.bench.plan import Request
@@ -71,7 +71,6 @@ def calibrate(
     from xpbench.bench import beginning, journal
     from xpbench.bench.calibration import is_of_twins
     from xpbench.bench.plan import PRESETS, Request
-    from xpbench.bench.progress import words
 
     forks = PRESETS["default"].forks
     if show is not None:
@@ -96,12 +95,7 @@ def calibrate(
             kernels or list(KERNELS), request, comparisons, forks, seconds, threads, precision, seed
         )
         folder = beginning.begin(prepared, out)
-    cases, count = len(prepared.runnable), prepared.settings.forks
-    print(
-        f"{cases} cases, {count} forks each, about {words(prepared.seconds)} on "
-        f"{prepared.settings.threads} threads",
-        file=sys.stderr,
-    )
+    announce(prepared)
     warn_of_noise()
     print(f"results go to {folder}", file=sys.stderr)
     _measure(prepared, folder)

@@ -231,7 +231,7 @@ def _rankable(group: Sequence[_Seen], planned: int | None) -> dict[str, list[flo
     every = set().union(*(one.times for one in ranked))
     shared = every.intersection(*(one.times for one in ranked))
     beside = {fork for fork in every if planned is None or fork < planned or fork in shared}
-    return {str(one.case): _in_forks(one, beside) for one in ranked if _in_forks(one, beside)}
+    return {str(one.case): times for one in ranked if (times := _in_forks(one, beside))}
 
 
 def _in_forks(one: _Seen, forks: Collection[int]) -> list[float]:
