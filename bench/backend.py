@@ -9,8 +9,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from xpbench.bench import processor
 from xpbench.bench.exceptions import Unsupported, one_line
 from xpbench.bench.kernel import Array
+from xpbench.bench.profile import Kernels
+from xpbench.bench.stream import Stream
 from xpbench.bench.vocabulary import Vocabulary
 
 
@@ -144,6 +147,21 @@ class Backend:
         """
         y += x
         return y
+
+    def cache_bytes(self) -> int | None:
+        """Bytes of the last cache before the device's memory; ``None`` where it is not known."""
+        return processor.cache_bytes(processor.available_cpus())
+
+    def stream(self) -> Stream | None:
+        """The queue of the device, for timing by its own clock; ``None`` where it cannot be had."""
+        return None
+
+    def profile(self, call: Callable[[], Any], calls: int) -> Kernels | None:
+        """What ``calls`` calls of ``call``, each awaited, ran on the device, by the library's profiler.
+
+        ``None`` where it has none. A profiler may slow down all that follows in its process.
+        """
+        return None
 
     def compile_seconds(self) -> float | None:
         """Seconds the library has spent compiling in this process; ``None`` where it does not say."""

@@ -20,6 +20,7 @@ from xpbench.bench.options import (
     AsJson,
     Backends,
     Baseline,
+    Cache,
     Chapters,
     Cpus,
     Devices,
@@ -81,6 +82,7 @@ def run(
     baseline: Baseline = "numpy",
     forks: Forks = None,
     seconds: Seconds = None,
+    cache: Cache = "hot",
     until_clear: UntilClear = False,
     roofs: Roofs = None,
     threads: Threads = None,
@@ -119,6 +121,7 @@ def run(
             seed=seed,
             baseline=baseline,
             roofs=roofs,
+            cache=cache,
             until_clear=until_clear,
         )
     account.add({"imports": prepared.asking_s})

@@ -1,4 +1,4 @@
-"""How long does one call take: the first, one among many, and many at once."""
+"""How long does a call take: the first, one among many, many at once, and by the device's own clock?"""
 
 import math
 import time
@@ -6,11 +6,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from xpbench.bench.stream import Stream
+
 ROUND_SECONDS = 2e-3
 """The length of a round, far above the resolution of the clock and the cost of reading it."""
 MIN_ROUNDS = 3
 MAX_ROUNDS = 1000
 MAX_ITERATIONS = 100_000
+SPAN_SECONDS = 500e-6
+MAX_SPAN_CALLS = 20
+"""Calls between two marks of a device: as many as are launched in about half a millisecond, which is far
+more than marks can err, and far less than fills the queue of a driver (1024 launches)."""
+MAX_SPANS = 100
 
 Call = Callable[..., Any]
 
@@ -21,6 +28,14 @@ class Rounds:
 
     rounds: int
     iterations: int
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Seconds a call by the device's own clock, a sample a span; ``reason`` says why there are none."""
+
+    samples: tuple[float, ...] = ()
+    reason: str = ""
 
 
 def synchronous(function: Call, wait: Callable[[Sequence[Any]], None] | None) -> Call:
@@ -67,8 +82,15 @@ def warm_up(call: Call, arrays: Sequence[Any], seconds: float) -> float:
             return shortest
 
 
-def plan_rounds(call_seconds: float, seconds: float) -> Rounds:
-    """Rounds of about two milliseconds that fill ``seconds``, and never fewer than three."""
+def plan_rounds(call_seconds: float, seconds: float, flush_seconds: float | None = None) -> Rounds:
+    """Rounds of about two milliseconds that fill ``seconds``, and never fewer than three.
+
+    With a flush of the caches before each, which takes ``flush_seconds``, a round is a single call:
+    the next would find them filled.
+    """
+    if flush_seconds is not None:
+        rounds = int(seconds / max(call_seconds + flush_seconds, 1e-9))
+        return Rounds(rounds=min(max(rounds, MIN_ROUNDS), MAX_ROUNDS), iterations=1)
     call_seconds = max(call_seconds, 1e-9)
     iterations = min(max(1, round(ROUND_SECONDS / call_seconds)), MAX_ITERATIONS)
     rounds = int(seconds / (iterations * call_seconds))
@@ -93,3 +115,50 @@ def throughput(
         wait(as_sequence(outputs))
         samples.append((time.perf_counter() - start) / iterations)
     return tuple(samples)
+
+
+def device_time(
+    function: Call,
+    arrays: Sequence[Any],
+    wait: Callable[[Sequence[Any]], None],
+    stream: Stream,
+    call_seconds: float,
+    seconds: float,
+    flush: Callable[[], None] | None = None,
+) -> Spans:
+    """Spans between two marks in the queue of a device, which is held until all of a span is queued.
+
+    A device that starts before its work is complete waits for launches inside the span, and the time of
+    launching is taken for the device's. So a kernel that waits for the host goes first (as in NVIDIA's
+    NVBench), and it starts to run when the last mark has been queued. ``call_seconds`` is the latency of
+    a call, and ``seconds`` about how long to go on, for three spans at least. ``flush`` empties the
+    caches of the device, and returns when that is done; then a span is a single call.
+    """
+    calls = 1
+    if flush is None:
+        calls = min(max(1, round(SPAN_SECONDS / max(call_seconds, 1e-9))), MAX_SPAN_CALLS)
+    samples: list[float] = []
+    end_at = time.perf_counter() + seconds
+    while len(samples) < MIN_ROUNDS or (time.perf_counter() < end_at and len(samples) < MAX_SPANS):
+        if flush is not None:
+            flush()
+        release = stream.hold()
+        try:
+            start = stream.record()
+            outputs: Any = ()
+            for _ in range(calls):
+                outputs = function(*arrays)
+            end = stream.record()
+        finally:
+            held = release()
+        wait(as_sequence(outputs))
+        if not held:
+            return Spans(reason=NOT_HELD)
+        samples.append(stream.seconds(start, end) / calls)
+    return Spans(tuple(samples))
+
+
+NOT_HELD = (
+    "no device time: a call waits for the device itself, or launches more than its queue holds, so that "
+    "the device cannot be held until all is queued"
+)

@@ -30,7 +30,8 @@ class Measurement:
     """One case in one fork: one line of the journal.
 
     Times are in seconds. ``samples`` are the rounds of the latency, each the mean over
-    ``iterations`` calls; ``throughput_samples`` likewise with one synchronisation a round.
+    ``iterations`` calls; ``throughput_samples`` likewise with one synchronisation a round, and
+    ``device_samples`` by the device's own clock, which ``device_source`` names, or why it told nothing.
     ``errors`` maps a name to ``(value, limit)``. ``first_call_s`` and ``compile_s`` belong to an
     empty compile cache where ``cold`` is true; ``transfer_s`` is the way of the inputs in,
     ``transfer_out_s`` that of the outputs out. ``in_force`` is what the library reported of its
@@ -48,6 +49,8 @@ class Measurement:
     samples: tuple[float, ...] = ()
     iterations: int = 0
     throughput_samples: tuple[float, ...] = ()
+    device_samples: tuple[float, ...] = ()
+    device_source: str = ""
     first_call_s: float | None = None
     compile_s: float | None = None
     cold: bool = False
@@ -202,6 +205,8 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "samples": _times,
     "iterations": int,
     "throughput_samples": _times,
+    "device_samples": _times,
+    "device_source": str,
     "first_call_s": _number,
     "compile_s": _number,
     "cold": bool,

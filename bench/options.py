@@ -64,6 +64,14 @@ Seconds = Annotated[
     float | None,
     typer.Option("--time", metavar="SECONDS", help="Seconds of timed rounds a case and fork."),
 ]
+Cache = Annotated[
+    str,
+    typer.Option(
+        "--cache",
+        metavar="hot|cold",
+        help="Leave the device's caches as they are, or empty them before every call.",
+    ),
+]
 UntilClear = Annotated[
     bool,
     typer.Option(

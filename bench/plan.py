@@ -88,7 +88,8 @@ class Settings:
     seconds after which a case is stopped. ``roofs`` tells whether the first and the last fork
     measure what the machine can do at most. ``looks`` is how often the verdicts may be looked at
     before the run is over: their intervals have the level that so many looks leave. ``cpus`` are those
-    that the processes may use, e.g. ``0-3,8``.
+    that the processes may use, e.g. ``0-3,8``. ``cache`` tells whether calls find the caches of the
+    device as the call before left them (``hot``) or emptied (``cold``).
     """
 
     forks: int
@@ -101,6 +102,7 @@ class Settings:
     roofs: bool = False
     looks: int = 1
     cpus: str = ""
+    cache: str = "hot"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -77,6 +77,7 @@ def prepare(
     seed: int = 0,
     baseline: str = BASELINE,
     roofs: bool | None = None,
+    cache: str = "hot",
     until_clear: bool = False,
 ) -> Plan:
     """Turns what was asked into cases.
@@ -100,6 +101,7 @@ def prepare(
         roofs=forks >= stats.MIN_FORKS if roofs is None else roofs,
         looks=plan.LOOKS if until_clear else 1,
         cpus=processor.ranges(processor.available_cpus()),
+        cache=_known_cache(cache),
     )
     backend_files, backend_names = _files_and_names(request.backends)
     kernel_files, kernel_names = _files_and_names(arguments)
@@ -209,6 +211,12 @@ def checked_threads(threads: int | None) -> int:
 def known_precision(name: str) -> str:
     if name not in PRECISIONS:
         raise XpbenchError(f"--precision {name!r}: expected one of {', '.join(PRECISIONS)}")
+    return name
+
+
+def _known_cache(name: str) -> str:
+    if name not in ("hot", "cold"):
+        raise XpbenchError(f"--cache {name!r}: expected hot or cold")
     return name
 
 

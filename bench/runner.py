@@ -273,6 +273,7 @@ class _Run:
             fork=visit.fork,
             seconds=job.settings.seconds,
             cold=tuple(cold),
+            cache=job.settings.cache,
             roofs=tuple(self._roofs_due(visit)) if module == "worker" else (),
         )
         file = self.scratch / "tasks" / f"{self.processes}.json"

@@ -20,8 +20,9 @@ class Task:
 
     ``seconds`` is the time of timed rounds a case; zero means that results are judged and nothing
     is timed, and outputs are kept in ``outputs`` for a comparison between backends. ``cold`` holds the
-    ids of the cases that find the compile caches empty, ``roofs`` the dtypes in which the process
-    measures, after its last case, what the machine can do at most.
+    ids of the cases that find the compile caches empty, ``cache`` is ``cold`` where the caches of the
+    device are emptied before every call, ``roofs`` are the dtypes in which the process measures, after
+    its last case, what the machine can do at most.
     """
 
     cases: tuple[Case, ...]
@@ -35,6 +36,7 @@ class Task:
     fork: int
     seconds: float
     cold: tuple[str, ...] = ()
+    cache: str = "hot"
     roofs: tuple[str, ...] = ()
 
     def write(self, path: Path) -> None:

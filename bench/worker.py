@@ -1,6 +1,8 @@
 """A worker: one backend in one setting measures its cases, a line of the journal each."""
 
 import functools
+import os
+import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,6 +17,7 @@ from xpbench.bench import (
     agreement,
     clock,
     data,
+    flush,
     journal,
     machine,
     noise,
@@ -33,10 +36,18 @@ from xpbench.bench.task import Task, announce, die_with_parent
 PAGE = 4096
 WARM_UP_SHARE = 0.25
 THROUGHPUT_SHARE = 0.5
+DEVICE_SHARE = 0.5
+CARD_WARM_UP, FIRST_CARD_WARM_UP = 0.1, 0.5
+"""Seconds for which a card works before it is timed, and before the first case of a process: its clock
+falls within milliseconds of rest, and takes tenths of a second to rise."""
+TRANSFERS, TRANSFER_SECONDS = 5, 0.02
+"""Moves to and from a card, of which the median counts: so many, or as many as begin in this time."""
 SESSION = Path(__file__).with_name("session.py")
 
-Timer = Callable[[clock.Call, Sequence[Any], clock.Rounds], tuple[tuple[float, ...], Any]]
-"""Times a call in rounds: returns the seconds of each, and the outputs of the last call."""
+Before = Callable[[], None] | None
+Timer = Callable[[clock.Call, Sequence[Any], clock.Rounds, Before], tuple[tuple[float, ...], Any]]
+"""Times a call in rounds: returns the seconds of each, and the outputs of the last call. What the last
+argument does stands before each round and is not timed."""
 
 
 class Finished(Exception):
@@ -47,14 +58,21 @@ class Finished(Exception):
         self.measurement = measurement
 
 
-@dataclass(frozen=True)
+@dataclass
 class Worker:
-    """What the cases of a process share."""
+    """What the cases of a process share. ``flush`` empties the caches, once a cold case has made it;
+    ``rested`` tells whether the device has done no timed work yet."""
 
     task: Task
     kernels: Mapping[str, Kernel]
     backend: Backend
     in_force: Mapping[str, Any]
+    flush: Before = None
+    rested: bool = True
+
+    @property
+    def on_card(self) -> bool:
+        return self.task.setting.device != "cpu"
 
     def measure(self, case: Case, timer: Timer) -> Measurement:
         """One case, from its data to its record; every fault of the case becomes a status."""
@@ -75,9 +93,8 @@ class Worker:
         made = data.load(task.data, case)
         static = kernel.static_of(dict(case.size))
         _bring_into_memory(made.inputs)
-        start = time.perf_counter()
-        arrays = [backend.put(array) for array in made.inputs]
-        record = replace(record, transfer_s=time.perf_counter() - start)
+        transfer, arrays = self._moved(backend.put, made.inputs)
+        record = replace(record, transfer_s=transfer)
         self._check_held(record, arrays, made)
 
         compiled_before = backend.compile_seconds()
@@ -91,9 +108,8 @@ class Worker:
             record = replace(record, compile_s=compiled - compiled_before)
         record = replace(record, first_call_s=first_call, cold=str(case) in task.cold)
 
-        start = time.perf_counter()
-        arrived = [backend.fetch(output) for output in clock.as_sequence(outputs)]
-        record = replace(record, transfer_out_s=time.perf_counter() - start)
+        transfer, arrived = self._moved(backend.fetch, clock.as_sequence(outputs))
+        record = replace(record, transfer_out_s=transfer)
         fetched = _copies(arrived)
         record = self._judge(record, kernel, fetched, made)
         record = replace(
@@ -109,11 +125,12 @@ class Worker:
             return record
 
         start = time.perf_counter()
-        call_seconds = clock.warm_up(call, arrays, task.seconds * WARM_UP_SHARE)
+        call_seconds = clock.warm_up(call, arrays, self._warm_up_seconds())
+        emptied, flush_seconds = self._flusher()
         record = _spending(record, "warm_up", time.perf_counter() - start)
-        rounds = clock.plan_rounds(call_seconds, task.seconds)
+        rounds = clock.plan_rounds(call_seconds, task.seconds, flush_seconds)
         before = machine.counters()
-        samples, last = timer(call, arrays, rounds)
+        samples, last = timer(call, arrays, rounds, emptied)
         after = machine.counters()
         seen = machine.between(before, after)
         record = _spending(record, "rounds", after.seconds - before.seconds)
@@ -129,12 +146,52 @@ class Worker:
         refetched = self._fetch(last)
         if not _identical(fetched, refetched):
             record = self._judge(record, kernel, refetched, made)
-        if wait is not None:
+        start = time.perf_counter()
+        if wait is not None and emptied is None:
             short = clock.plan_rounds(call_seconds, task.seconds * THROUGHPUT_SHARE)
-            start = time.perf_counter()
             record = replace(record, throughput_samples=clock.throughput(function, arrays, wait, short))
-            record = _spending(record, "rounds", time.perf_counter() - start)
+        stream = backend.stream()
+        if stream is not None:
+            spans = clock.device_time(
+                *(function, arrays, backend.wait, stream),
+                *(call_seconds, task.seconds * DEVICE_SHARE, emptied),
+            )
+            record = replace(record, device_samples=spans.samples)
+            record = replace(record, device_source=spans.reason or stream.source)
+        record = _spending(record, "rounds", time.perf_counter() - start)
         return replace(record, peak_bytes=backend.peak_bytes())
+
+    def _moved(self, move: Callable[[Any], Any], arrays: Sequence[Any]) -> tuple[float, list[Any]]:
+        """Seconds to ``move`` all of ``arrays``, and what they became.
+
+        To or from a card the median of several: the first also takes memory from the system.
+        """
+        durations: list[float] = []
+        begun = time.perf_counter()
+        while True:
+            start = time.perf_counter()
+            moved = [move(array) for array in arrays]
+            durations.append(time.perf_counter() - start)
+            enough = time.perf_counter() - begun > TRANSFER_SECONDS or len(durations) == TRANSFERS
+            if enough or not self.on_card:
+                return statistics.median(durations), moved
+            moved.clear()
+
+    def _warm_up_seconds(self) -> float:
+        seconds = self.task.seconds * WARM_UP_SHARE
+        if not self.on_card:
+            return seconds
+        rested, self.rested = self.rested, False
+        return max(seconds, FIRST_CARD_WARM_UP if rested else CARD_WARM_UP)
+
+    def _flusher(self) -> tuple[Before, float | None]:
+        """What empties the caches before a round, and its seconds; nothing where they are left."""
+        if self.task.cache != "cold":
+            return None, None
+        if self.flush is None:
+            self.flush = flush.flusher(self.backend)
+            self.flush()
+        return self.flush, clock.once(self.flush, ())[0]
 
     def _judge(
         self, record: Measurement, kernel: Kernel, outputs: Sequence[np.ndarray], made: data.Data
@@ -193,10 +250,12 @@ class Session:
 
     @pytest.fixture
     def measure(self, request: pytest.FixtureRequest) -> Callable[[Case], None]:
-        def timer(call: clock.Call, arrays: Sequence[Any], rounds: clock.Rounds) -> Any:
+        def timer(call: clock.Call, arrays: Sequence[Any], rounds: clock.Rounds, before: Before) -> Any:
             # Asked for only now, because a benchmark that never timed anything is itself a fault.
             benchmark = request.getfixturevalue("benchmark")
-            last = benchmark.pedantic(call, arrays, rounds=rounds.rounds, iterations=rounds.iterations)
+            last = benchmark.pedantic(
+                call, arrays, setup=before, rounds=rounds.rounds, iterations=rounds.iterations
+            )
             return tuple(benchmark.stats.stats.data), last
 
         def measure(case: Case) -> None:
@@ -213,6 +272,10 @@ class Session:
             self.left -= 1
             if not self.left:
                 self.finish()
+            elif measurement.status == "oom" or _spoils_the_process(measurement.reason):
+                # What holds the memory, or a device in error, would fail the next cases too.
+                self.say(event="bye")
+                os._exit(0)
 
         return measure
 
@@ -269,6 +332,12 @@ def _is_out_of_memory(error: BaseException) -> bool:
     text = f"{type(error).__name__} {error}"
     signs = ("OutOfMemory", "RESOURCE_EXHAUSTED", "can't allocate memory", "bad_alloc")
     return isinstance(error, MemoryError) or any(sign in text for sign in signs)
+
+
+def _spoils_the_process(reason: str) -> bool:
+    """Whether an error is one of a CUDA context, which fails every call that follows."""
+    signs = ("CUDA error", "CUDARuntimeError", "CUDADriverError", "illegal memory access")
+    return any(sign in reason for sign in signs)
 
 
 def main(task_file: str) -> None:
