@@ -9,7 +9,9 @@ import numpy as np
 from xpbench.bench import threads
 from xpbench.bench.backend import Backend, Setting
 from xpbench.bench.draws import Draws, Shape
+from xpbench.bench.exceptions import Unsupported
 from xpbench.bench.special import Special
+from xpbench.bench.stream import HOLD_KERNEL, HOLD_MEGACYCLES, HOLD_PTX, FlagHold
 from xpbench.bench.vocabulary import Array, Vocabulary
 
 
@@ -86,6 +88,30 @@ class CupyDraws(Draws):
         return random.Generator(random.Philox4x3210(self._cupy.asnumpy(key).tolist()))
 
 
+class CupyStream:
+    """The current stream of a CUDA device."""
+
+    source = "CUDA events, the stream held"
+
+    def __init__(self, cupy: Any) -> None:
+        self._cupy = cupy
+        memory = cupy.cuda.alloc_pinned_memory(4)
+        module = cupy.cuda.function.Module()
+        module.load(HOLD_PTX.encode())
+        kernel = module.get_function(HOLD_KERNEL)
+        arguments = (np.uint64(memory.ptr), np.int32(HOLD_MEGACYCLES))
+        flag = np.frombuffer(memory, np.int32, 1)
+        self.hold = FlagHold(flag, lambda: kernel((1,), (1,), arguments))
+
+    def record(self) -> Any:
+        event = self._cupy.cuda.Event()
+        event.record()
+        return event
+
+    def seconds(self, start: Any, end: Any) -> float:
+        return float(self._cupy.cuda.get_elapsed_time(start, end)) * 1e-3
+
+
 class Cupy(Backend):
     name = "cupy"
     library = "cupy"
@@ -94,6 +120,10 @@ class Cupy(Backend):
     asynchronous = True
     default = True
     home = "cuda"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stream: CupyStream | None = None
 
     def environment(self, setting: Setting) -> dict[str, str]:
         variables = threads.variables(setting.threads)
@@ -139,6 +169,20 @@ class Cupy(Backend):
         import cupy
 
         cupy.cuda.get_current_stream().synchronize()
+
+    def cache_bytes(self) -> int | None:
+        import cupy
+
+        return int(cupy.cuda.Device().attributes["L2CacheSize"])
+
+    def stream(self) -> CupyStream:
+        import cupy
+
+        if cupy.cuda.runtime.is_hip:
+            raise Unsupported("no device time: CuPy cannot hold a stream of this card")
+        if self._stream is None:
+            self._stream = CupyStream(cupy)
+        return self._stream
 
     def peak_bytes(self) -> int | None:
         import cupy

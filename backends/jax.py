@@ -1,16 +1,18 @@
 """JAX, every kernel jitted, on the CPU or a card."""
 
 import contextlib
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from xpbench.bench import threads
+from xpbench.bench import cuda_driver, threads
 from xpbench.bench.backend import Backend, Setting
 from xpbench.bench.draws import Draws, Shape
+from xpbench.bench.profile import Kernels, summed
 from xpbench.bench.special import Special
 from xpbench.bench.vocabulary import Array, Function, Vocabulary
 
@@ -238,6 +240,27 @@ class Jax(Backend):
             self._adding = jax.jit(lambda x, y: y + x, donate_argnums=1)
         return self._adding(x, y)
 
+    def cache_bytes(self) -> int | None:
+        platform = self.setting.device.partition(":")[0]
+        if platform == "cpu":
+            return super().cache_bytes()
+        return cuda_driver.l2_bytes(self._device.local_hardware_id) if platform == "cuda" else None
+
+    def profile(self, call: Callable[[], Any], calls: int) -> Kernels | None:
+        import jax.profiler
+
+        if self.setting.device == "cpu":
+            return None
+        with tempfile.TemporaryDirectory(prefix="xpbench-profile-") as folder:
+            with jax.profiler.trace(folder):
+                for _ in range(calls):
+                    call()
+            traces = [
+                jax.profiler.ProfileData.from_file(str(f)) for f in Path(folder).rglob("*.xplane.pb")
+            ]
+        found = [activity for trace in traces for activity in device_activities(trace.planes)]
+        return summed(found, calls, "jax.profiler (XPlane)")
+
     def compile_seconds(self) -> float | None:
         return self._compiling.seconds
 
@@ -255,6 +278,21 @@ class Jax(Backend):
             "x64": config.jax_enable_x64,
             **threads.in_force(),
         }
+
+
+def device_activities(planes: Iterable[Any]) -> Iterator[tuple[str, float]]:
+    """Name and seconds of what ran on a device.
+
+    A card has a line for each of its streams, with kernels and copies, and other lines in which the same
+    time is told once more by operation; a TPU has the latter alone.
+    """
+    for plane in planes:
+        if not plane.name.startswith("/device:"):
+            continue
+        told = "Stream" if plane.name.startswith("/device:GPU") else "XLA Ops"
+        for line in plane.lines:
+            if line.name.startswith(told):
+                yield from ((event.name, event.duration_ns * 1e-9) for event in line.events)
 
 
 class _CompileClock:

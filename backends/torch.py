@@ -3,7 +3,7 @@
 import functools
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,9 @@ from xpbench.bench import threads
 from xpbench.bench.backend import Backend, Setting
 from xpbench.bench.draws import Draws, Shape
 from xpbench.bench.exceptions import Unsupported
+from xpbench.bench.profile import Kernels, summed
 from xpbench.bench.special import Special
+from xpbench.bench.stream import HOLD_KERNEL, HOLD_MEGACYCLES, HOLD_PTX, FlagHold
 from xpbench.bench.vocabulary import Array, Function, Vocabulary, interpolate, position
 
 CREATORS = ("arange", "asarray", "empty", "eye", "full", "linspace", "ones", "zeros")
@@ -194,6 +196,27 @@ def _mixed(low: int, high: int) -> int:
     return z ^ z >> 31
 
 
+class TorchStream:
+    """The current stream of a CUDA device."""
+
+    source = "CUDA events, the stream held"
+
+    def __init__(self, torch: Any) -> None:
+        self._torch = torch
+        flag = torch.zeros(1, dtype=torch.int32, pin_memory=True)
+        kernel = torch.cuda._utils._cuda_load_module(HOLD_PTX, [HOLD_KERNEL])[HOLD_KERNEL]
+        single = (1, 1, 1)
+        self.hold = FlagHold(flag.numpy(), lambda: kernel(single, single, [flag, HOLD_MEGACYCLES]))
+
+    def record(self) -> Any:
+        event = self._torch.cuda.Event(enable_timing=True)
+        event.record()
+        return event
+
+    def seconds(self, start: Any, end: Any) -> float:
+        return float(start.elapsed_time(end)) * 1e-3
+
+
 class Torch(Backend):
     name = "torch"
     library = "torch"
@@ -205,6 +228,7 @@ class Torch(Backend):
     def __init__(self) -> None:
         super().__init__()
         self._synchronize: Callable[[], None] | None = None
+        self._stream: TorchStream | None = None
 
     def environment(self, setting: Setting) -> dict[str, str]:
         return threads.variables(setting.threads)
@@ -227,7 +251,7 @@ class Torch(Backend):
         if setting.device == "mps" and setting.wide:
             raise Unsupported("torch has no float64 on mps")
         self.setting = setting
-        self._synchronize = None
+        self._synchronize = self._stream = None
         torch.set_num_threads(setting.threads)
         # torch.func differentiates all the same; only the bookkeeping of every other call is saved.
         torch.set_grad_enabled(False)
@@ -262,10 +286,44 @@ class Torch(Backend):
         if self._synchronize is not None:
             self._synchronize()
 
+    def cache_bytes(self) -> int | None:
+        import torch
+
+        if not self._on_cuda:
+            return super().cache_bytes()
+        return int(torch.cuda.get_device_properties(torch.cuda.current_device()).L2_cache_size)
+
+    def stream(self) -> TorchStream | None:
+        import torch
+
+        if not self._on_cuda:
+            return None
+        if torch.version.hip or not hasattr(torch.cuda, "_utils"):
+            raise Unsupported("no device time: this PyTorch cannot hold a stream")
+        if self._stream is None:
+            self._stream = TorchStream(torch)
+        return self._stream
+
+    def profile(self, call: Callable[[], Any], calls: int) -> Kernels | None:
+        import torch
+        from torch.profiler import ProfilerActivity, profile
+
+        if not self._on_cuda:
+            return None
+        with profile(activities=[ProfilerActivity.CUDA]) as seen:
+            for _ in range(calls):
+                call()
+            torch.cuda.synchronize()
+        return summed(device_activities(seen.events(), "CUDA"), calls, "torch.profiler (Kineto)")
+
+    @property
+    def _on_cuda(self) -> bool:
+        return self.setting.device.startswith("cuda")
+
     def peak_bytes(self) -> int | None:
         import torch
 
-        return torch.cuda.max_memory_allocated() if self.setting.device.startswith("cuda") else None
+        return torch.cuda.max_memory_allocated() if self._on_cuda else None
 
     def in_force(self) -> dict[str, Any]:
         import torch
@@ -278,6 +336,13 @@ class Torch(Backend):
             "cudnn_tf32": cudnn.conv.fp32_precision == "tf32" if new else cudnn.allow_tf32,
             **threads.in_force(),
         }
+
+
+def device_activities(events: Iterable[Any], kind: str) -> Iterator[tuple[str, float]]:
+    """Name and seconds of what ran on devices of a ``kind``, e.g. ``CUDA``: kernels, copies, fills."""
+    for event in events:
+        if event.device_type.name == kind and not event.is_user_annotation:
+            yield event.name, event.time_range.elapsed_us() * 1e-6
 
 
 def _set_precision(torch: Any, *, tf32: bool) -> None:

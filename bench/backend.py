@@ -153,7 +153,13 @@ class Backend:
         return processor.cache_bytes(processor.available_cpus())
 
     def stream(self) -> Stream | None:
-        """The queue of the device, for timing by its own clock; ``None`` where it cannot be had."""
+        """The queue of the device, for timing by its own clock; ``None`` where it has none.
+
+        Raises
+        ------
+        Unsupported
+            If it has one that cannot be held until all is queued; the message says why.
+        """
         return None
 
     def profile(self, call: Callable[[], Any], calls: int) -> Kernels | None:

@@ -150,16 +150,28 @@ class Worker:
         if wait is not None and emptied is None:
             short = clock.plan_rounds(call_seconds, task.seconds * THROUGHPUT_SHARE)
             record = replace(record, throughput_samples=clock.throughput(function, arrays, wait, short))
-        stream = backend.stream()
-        if stream is not None:
-            spans = clock.device_time(
-                *(function, arrays, backend.wait, stream),
-                *(call_seconds, task.seconds * DEVICE_SHARE, emptied),
-            )
-            record = replace(record, device_samples=spans.samples)
-            record = replace(record, device_source=spans.reason or stream.source)
+        record = self._by_the_device(record, function, arrays, call_seconds, emptied)
         record = _spending(record, "rounds", time.perf_counter() - start)
         return replace(record, peak_bytes=backend.peak_bytes())
+
+    def _by_the_device(
+        self,
+        record: Measurement,
+        function: clock.Call,
+        arrays: Sequence[Any],
+        call_seconds: float,
+        emptied: Before,
+    ) -> Measurement:
+        try:
+            stream = self.backend.stream()
+        except Unsupported as reason:
+            return replace(record, device_source=str(reason))
+        if stream is None:
+            return record
+        seconds = self.task.seconds * DEVICE_SHARE
+        wait = self.backend.wait
+        spans = clock.device_time(function, arrays, wait, stream, call_seconds, seconds, emptied)
+        return replace(record, device_samples=spans.samples, device_source=spans.reason or stream.source)
 
     def _moved(self, move: Callable[[Any], Any], arrays: Sequence[Any]) -> tuple[float, list[Any]]:
         """Seconds to ``move`` all of ``arrays``, and what they became.
