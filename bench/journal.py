@@ -12,12 +12,14 @@ from typing import Any, TypeVar
 from xpbench.bench.case import Case
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.measurement import Measurement, as_json, read_case
+from xpbench.bench.profile import Profile
 from xpbench.bench.roof import Roof
 
 SCHEMA = 1
 HEADER = "run.json"
 JOURNAL = "journal.jsonl"
 ROOFS = "roofs.jsonl"
+PROFILES = "profiles.jsonl"
 
 _T = TypeVar("_T")
 
@@ -27,7 +29,8 @@ class Run:
     """A stored run: what was planned where (``header``), and what was seen.
 
     ``measurements`` holds one per case and fork, in the order of the journal. ``damaged`` names the
-    lines that could not be read, and why; ``roofs`` is what the machine was seen to do at most.
+    lines that could not be read, and why; ``roofs`` is what the machine was seen to do at most, and
+    ``profiles`` which kernels ran on a device.
     """
 
     path: Path
@@ -35,6 +38,7 @@ class Run:
     measurements: tuple[Measurement, ...]
     damaged: tuple[str, ...] = ()
     roofs: tuple[Roof, ...] = ()
+    profiles: tuple[Profile, ...] = ()
 
     @property
     def name(self) -> str:
@@ -56,7 +60,7 @@ def create(folder: Path, header: dict[str, Any]) -> None:
     XpbenchError
         If the folder holds a run already, or cannot be written.
     """
-    for name in (HEADER, JOURNAL, ROOFS):
+    for name in (HEADER, JOURNAL, ROOFS, PROFILES):
         if (folder / name).exists():
             raise XpbenchError(
                 f"{folder} holds a run already ({name}): "
@@ -108,6 +112,11 @@ def append_roof(folder: Path, roof: Roof) -> None:
     _append(folder / ROOFS, roof.to_json())
 
 
+def append_profile(folder: Path, profile: Profile) -> None:
+    """Adds a profile, as ``append`` adds a measurement."""
+    _append(folder / PROFILES, profile.to_json())
+
+
 def _append(path: Path, record: dict[str, Any]) -> None:
     line = json.dumps(record, allow_nan=False).encode() + b"\n"
     try:
@@ -146,7 +155,8 @@ def read(folder: Path) -> Run:
     for measurement in _whole(folder / JOURNAL, Measurement.from_json, damaged):
         found[measurement.key] = measurement.after(found.get(measurement.key))
     roofs = tuple(_whole(folder / ROOFS, Roof.from_json, damaged))
-    return Run(folder, header, tuple(found.values()), tuple(damaged), roofs)
+    profiles = tuple(_whole(folder / PROFILES, Profile.from_json, damaged))
+    return Run(folder, header, tuple(found.values()), tuple(damaged), roofs, profiles)
 
 
 def _whole(path: Path, read: Callable[[Any], _T], damaged: list[str]) -> Iterator[_T]:

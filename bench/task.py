@@ -22,7 +22,8 @@ class Task:
     is timed, and outputs are kept in ``outputs`` for a comparison between backends. ``cold`` holds the
     ids of the cases that find the compile caches empty, ``cache`` is ``cold`` where the caches of the
     device are emptied before every call, ``roofs`` are the dtypes in which the process measures, after
-    its last case, what the machine can do at most.
+    its last case, what the machine can do at most. Where ``profiled`` is true, the cases are neither
+    judged nor timed but called under the library's profiler, which would slow down what follows.
     """
 
     cases: tuple[Case, ...]
@@ -37,6 +38,7 @@ class Task:
     seconds: float
     cold: tuple[str, ...] = ()
     cache: str = "hot"
+    profiled: bool = False
     roofs: tuple[str, ...] = ()
 
     def write(self, path: Path) -> None:

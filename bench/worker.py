@@ -31,6 +31,7 @@ from xpbench.bench.case import Case
 from xpbench.bench.exceptions import Unsupported, is_refusal, one_line
 from xpbench.bench.kernel import Kernel
 from xpbench.bench.measurement import Measurement
+from xpbench.bench.profile import Profile
 from xpbench.bench.task import Task, announce, die_with_parent
 
 PAGE = 4096
@@ -40,6 +41,8 @@ DEVICE_SHARE = 0.5
 CARD_WARM_UP, FIRST_CARD_WARM_UP = 0.1, 0.5
 """Seconds for which a card works before it is timed, and before the first case of a process: its clock
 falls within milliseconds of rest, and takes tenths of a second to rise."""
+PROFILED_SECONDS, PROFILED_CALLS = 0.02, 20
+"""A profiler watches so many calls, or as many as fit into this time."""
 TRANSFERS, TRANSFER_SECONDS = 5, 0.02
 """Moves to and from a card, of which the median counts: so many, or as many as begin in this time."""
 SESSION = Path(__file__).with_name("session.py")
@@ -205,6 +208,24 @@ class Worker:
             self.flush()
         return self.flush, clock.once(self.flush, ())[0]
 
+    def profile(self, case: Case) -> Profile | None:
+        """What a call of ``case``, which was measured before, runs on the device; ``None`` where that
+        cannot be seen."""
+        kernel, backend = self.kernels[case.kernel], self.backend
+        try:
+            arrays = [backend.put(array) for array in data.load(self.task.data, case).inputs]
+            static = kernel.static_of(dict(case.size))
+            function = backend.compile(functools.partial(kernel.compute, backend.xp, **static))
+            call = clock.synchronous(function, backend.wait if backend.asynchronous else None)
+            clock.once(call, arrays)
+            seconds, _ = clock.once(call, arrays)
+            calls = min(max(1, round(PROFILED_SECONDS / seconds)), PROFILED_CALLS)
+            seen = backend.profile(lambda: call(*arrays), calls)
+        except (Exception, SystemExit):
+            # The times stand already: a profiler that fails costs its own column and nothing else.
+            return None
+        return None if seen is None else Profile(str(case), seen)
+
     def _judge(
         self, record: Measurement, kernel: Kernel, outputs: Sequence[np.ndarray], made: data.Data
     ) -> Measurement:
@@ -270,6 +291,15 @@ class Session:
             )
             return tuple(benchmark.stats.stats.data), last
 
+        def profile(case: Case) -> None:
+            self.say(event="start", id=str(case))
+            if (profile := self.worker.profile(case)) is not None:
+                journal.append_profile(self.worker.task.run, profile)
+            self.say(event="end", id=str(case), status="ok")
+            self.left -= 1
+            if not self.left:
+                self.finish()
+
         def measure(case: Case) -> None:
             self.say(event="start", id=str(case))
             measurement = self.worker.measure(case, timer)
@@ -289,7 +319,7 @@ class Session:
                 self.say(event="bye")
                 os._exit(0)
 
-        return measure
+        return profile if self.worker.task.profiled else measure
 
 
 def _run_session(worker: Worker, say: Callable[..., None], finish: Callable[[], None]) -> None:
