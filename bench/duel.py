@@ -29,13 +29,18 @@ class WrongResult(XpbenchError):
 
 @dataclass
 class Duel:
-    """Two cases that are measured against each other at one size after another."""
+    """Two cases that are measured against each other at one size after another.
+
+    With ``transfer``, the way of the inputs to a device and of the outputs back belongs to its time; the
+    host's libraries have their arrays where they are.
+    """
 
     prepared: Plan
     pair: tuple[Case, Case]
     key: str
     base: dict[str, int]
     folder: Path
+    transfer: bool = False
     times: dict[int, tuple[float, float]] = field(default_factory=dict)
     widened: set[str] = field(default_factory=set)
     disturbed: int = 0
@@ -56,6 +61,11 @@ class Duel:
             f"{what}, not in {self.pair[0].dtype}: more work, for a more precise result"
             for what in sorted(self.widened)
         ]
+        moving = [_heading(case) for case in self.pair if _moves(case)]
+        if self.transfer and moving:
+            notes.append(f"with the time to move inputs and outputs, of {' and '.join(moving)}")
+        elif moving:
+            notes.append("without the time to move inputs and outputs: --transfer counts it")
         if self.disturbed:
             notes.append(
                 f"other work disturbed {self.disturbed} of {self.measured} measurements: a quiet "
@@ -81,7 +91,7 @@ class Duel:
         with observer_of({"": job}, set()) as observer:
             runner.execute(job, observer)
         run = journal.read(folder)
-        first, second = (_forks(run, case) for case in cases)
+        first, second = (_forks(run, case, self.transfer) for case in cases)
         ratio = stats.ratio(second, first)
         if ratio is None:
             raise NothingMeasured(f"{folder}: too few forks for a verdict; raise --forks")
@@ -244,13 +254,24 @@ def _heading(case: Case) -> str:
     return f"{case.backend}@{case.device}".removesuffix("@cpu")
 
 
-def _forks(run: Run, case: Case) -> list[float]:
-    """The time of every fork of ``case``, which must have ended well often enough for a verdict."""
+def _moves(case: Case) -> bool:
+    """Whether its device has a memory of its own."""
+    return case.device != "cpu"
+
+
+def _forks(run: Run, case: Case, transfer: bool) -> list[float]:
+    """The time of every fork of ``case``, which must have ended well often enough for a verdict; with
+    ``transfer``, that of moving its arrays to its device and back as well."""
     records = [m for m in run.measurements if m.case == case]
     faults = [m for m in records if m.status != "ok"]
     if wrong := [m for m in faults if m.status == "wrong"]:
         raise WrongResult(f"{case} is wrong: {wrong[0].reason}; a wrong result is not a fast one")
-    times = [stats.fork_summary(m.samples) for m in records if m.status == "ok" and m.samples]
+    times = [
+        stats.fork_summary(m.samples)
+        + ((m.transfer_s or 0.0) + (m.transfer_out_s or 0.0) if transfer and _moves(case) else 0.0)
+        for m in records
+        if m.status == "ok" and m.samples
+    ]
     if len(times) < stats.MIN_FORKS:
         why = f"{faults[0].status}: {faults[0].reason}" if faults else "it was not timed"
         raise NothingMeasured(

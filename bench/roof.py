@@ -22,9 +22,10 @@ class Roof:
     ``matmul_flops`` is in operations a second, for the shape named. ``reused_bytes`` and
     ``fresh_bytes`` are bytes a second between processor and memory: the first with nothing to write
     but what was read, the second with an output in memory that is new in every call, where each line
-    of the output is read before it is written (write-allocate: it counts twice). ``dispatch_s`` is
-    the time of the smallest call, awaited. ``None`` is what could not be measured. ``array_bytes`` is
-    the size of the arrays of the bandwidths, ``timed_s`` the seconds of all the calls.
+    of the output is read before it is written (write-allocate: it counts twice). A card writes whole
+    lines unread, and the second is the rate of a copy. ``dispatch_s`` is the time of the smallest call,
+    awaited. ``None`` is what could not be measured. ``array_bytes`` is the size of the arrays of the
+    bandwidths, ``cache_bytes`` that of the device's last cache, ``timed_s`` the seconds of all calls.
     """
 
     backend: str
@@ -39,6 +40,7 @@ class Roof:
     fresh_bytes: float | None = None
     dispatch_s: float | None = None
     array_bytes: int | None = None
+    cache_bytes: int | None = None
     timed_s: float = 0.0
 
     def to_json(self) -> dict[str, Any]:

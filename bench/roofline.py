@@ -7,7 +7,7 @@ architectures", Communications of the ACM 52 (2009).
 import re
 import statistics
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from xpbench.bench.case import Case
@@ -23,7 +23,8 @@ class Peak:
 
     Units as in :class:`xpbench.bench.roof.Roof`; ``dispatch_s`` is by backend. ``drift`` is how many
     times as fast the last fork was as the first, by the products of the backends that were in both.
-    ``array_bytes`` is the size of the arrays that the best bandwidth was reached with.
+    ``array_bytes`` is the size of the arrays that the best bandwidth was reached with, ``cache_bytes``
+    that of the device's last cache.
     """
 
     matmul_flops: float | None
@@ -35,6 +36,7 @@ class Peak:
     dispatch_s: Mapping[str, float]
     drift: float | None
     array_bytes: int | None = None
+    cache_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ def place(
     peak: Peak,
     dispatch_s: float | None,
     cache_bytes: int | None,
+    on_device_s: float | None = None,
 ) -> Placement:
     """Where a case stands that does ``flops`` operations on ``traffic`` compulsory bytes in ``seconds``.
 
@@ -75,8 +78,15 @@ def place(
     ``cache`` where its arrays fit ``CACHE_TIMES`` times into ``cache_bytes`` (then no roof of the
     memory holds), else by whichever of computing and moving must take longer at the least; the
     fraction is that least time over ``seconds``. The bandwidth is the best, with reused memory.
+
+    ``on_device_s`` is the time by the device's own clock, where that is known: then the fraction is of
+    that, and a call is bound by ``dispatch`` where its device rests for half of it or more.
     """
     intensity = flops / traffic if flops and traffic else None
+    if on_device_s is not None:
+        rests = on_device_s <= seconds / 2
+        placed = place(flops, traffic, on_device_s, peak, None, cache_bytes)
+        return replace(placed, bound="dispatch") if rests else placed
     if dispatch_s is not None and dispatch_s >= seconds / 2:
         return Placement(intensity, None, "dispatch")
     if traffic is not None and cache_bytes is not None and CACHE_TIMES * traffic <= cache_bytes:
@@ -108,24 +118,29 @@ def vendor(machine: Mapping[str, Any], key: Key) -> tuple[float | None, float | 
     column = "tf32" if precision == "tf32" and dtype == "float32" else dtype
     for model, sheet in DATA_SHEETS.items():
         if set(model.split()) <= set(re.findall(r"[\w-]+", name.split(",")[0].replace("-", " "))):
-            return sheet[column], sheet["bytes"]
+            return sheet[column] or None, sheet["bytes"]
     return None, None
 
 
+_FIGURES = ("float32", "float64", "tf32", "float16", "bfloat16", "bytes")
 DATA_SHEETS: dict[str, dict[str, float]] = {
-    "H200": {"float32": 67e12, "float64": 67e12, "tf32": 494.5e12, "bytes": 4.8e12},
-    "H100 PCIe": {"float32": 51e12, "float64": 51e12, "tf32": 378e12, "bytes": 2.0e12},
-    "H100 NVL": {"float32": 60e12, "float64": 60e12, "tf32": 417.5e12, "bytes": 3.9e12},
-    "H100": {"float32": 67e12, "float64": 67e12, "tf32": 494.5e12, "bytes": 3.35e12},
-    "A100 SXM4 80GB": {"float32": 19.5e12, "float64": 19.5e12, "tf32": 156e12, "bytes": 2.039e12},
-    "A100 80GB": {"float32": 19.5e12, "float64": 19.5e12, "tf32": 156e12, "bytes": 1.935e12},
-    "A100": {"float32": 19.5e12, "float64": 19.5e12, "tf32": 156e12, "bytes": 1.555e12},
-    "V100": {"float32": 15.7e12, "float64": 7.8e12, "tf32": 15.7e12, "bytes": 0.9e12},
-    "L40S": {"float32": 91.6e12, "float64": 1.43e12, "tf32": 183e12, "bytes": 0.864e12},
-    "L4": {"float32": 30.3e12, "float64": 0.49e12, "tf32": 60e12, "bytes": 0.3e12},
+    model: dict(zip(_FIGURES, figures, strict=True))
+    for model, *figures in (
+        ("H200", 67e12, 67e12, 494.5e12, 989e12, 989e12, 4.8e12),
+        ("H100 PCIe", 51e12, 51e12, 378e12, 756e12, 756e12, 2.0e12),
+        ("H100 NVL", 60e12, 60e12, 417.5e12, 835e12, 835e12, 3.9e12),
+        ("H100", 67e12, 67e12, 494.5e12, 989e12, 989e12, 3.35e12),
+        ("A100 SXM4 80GB", 19.5e12, 19.5e12, 156e12, 312e12, 312e12, 2.039e12),
+        ("A100 80GB", 19.5e12, 19.5e12, 156e12, 312e12, 312e12, 1.935e12),
+        ("A100", 19.5e12, 19.5e12, 156e12, 312e12, 312e12, 1.555e12),
+        ("V100", 15.7e12, 7.8e12, 15.7e12, 125e12, 0, 0.9e12),
+        ("L40S", 91.6e12, 1.43e12, 183e12, 362e12, 362e12, 0.864e12),
+        ("L4", 30.3e12, 0.49e12, 60e12, 121e12, 121e12, 0.3e12),
+    )
 }
-"""NVIDIA's data sheets: operations a second without sparsity (float64 and tf32 by tensor cores, where
-the card has them), and bytes a second. The more particular name of a model stands first."""
+"""NVIDIA's data sheets: operations a second without sparsity (float64, tf32 and half precision by tensor
+cores, where the card has them; 0 where it lacks the dtype), and bytes a second. The more particular
+name of a model stands first."""
 
 
 def _least(amount: float | None, rate: float | None) -> float | None:
@@ -150,6 +165,7 @@ def _peak(group: list[Roof]) -> Peak:
         dispatch_s=dispatch,
         drift=_drift(group),
         array_bytes=reused.array_bytes,
+        cache_bytes=max((roof.cache_bytes for roof in group if roof.cache_bytes), default=None),
     )
 
 

@@ -20,6 +20,9 @@ LARGEST_MATMUL = 16384
 LONG_CALL = 0.025
 """Products grow, from 512, while one of twice the size will take less than this many seconds."""
 SMALLEST_ARRAY, LARGEST_ARRAY = 64 * 2**20, 128 * 2**20
+LARGEST_CARD_ARRAY = 2**30
+QUEUED = 4
+"""Calls on a card that are awaited together, so that launching the next hides behind the one at work."""
 
 Call = Callable[[], Any]
 
@@ -37,7 +40,8 @@ def measure(backend: Backend, dtype: str, precision: str, fork: int, cache_bytes
     flops, shape = _tried(lambda: _matmul(backend, dtype, watch)) or (None, "")
     dispatch = _tried(lambda: _dispatch(backend, dtype, watch))
     reached: list[float | None] = []
-    fresh, n = None, side(dtype, cache_bytes)
+    on_card = backend.setting.device != "cpu"
+    fresh, n = None, side(dtype, cache_bytes, LARGEST_CARD_ARRAY if on_card else LARGEST_ARRAY)
     if fork == 0:
         x = _tried(lambda: backend.borrow(_zeros(dtype, n)))
         reached.append(_tried(lambda: _reused(backend, x, dtype, n, watch)))
@@ -56,15 +60,16 @@ def measure(backend: Backend, dtype: str, precision: str, fork: int, cache_bytes
         fresh_bytes=fresh,
         dispatch_s=dispatch,
         array_bytes=_bytes(dtype, n) if fork == 0 else None,
+        cache_bytes=cache_bytes,
         timed_s=watch.seconds,
     )
 
 
-def side(dtype: str, cache_bytes: int | None) -> int:
+def side(dtype: str, cache_bytes: int | None, largest: int) -> int:
     """The n of the n by n arrays of a bandwidth: ``CACHE_TIMES`` the last-level cache, within what a
     roof may take of memory and time."""
     wanted = CACHE_TIMES * (cache_bytes or FALLBACK_CACHE)
-    return math.isqrt(max(SMALLEST_ARRAY, min(wanted, LARGEST_ARRAY)) // np.dtype(dtype).itemsize)
+    return math.isqrt(max(SMALLEST_ARRAY, min(wanted, largest)) // np.dtype(dtype).itemsize)
 
 
 @dataclass
@@ -82,6 +87,18 @@ class _Watch:
         self.seconds += sum(durations)
         return min(durations)
 
+    def shortest_queued(self, backend: Backend, call: Call) -> float:
+        """Seconds of the shortest call of a library; on a card the mean of ``QUEUED`` in its queue."""
+        if backend.setting.device == "cpu":
+            return self.shortest(_awaited(backend, call))
+
+        def several() -> Any:
+            for _ in range(QUEUED):
+                outputs = call()
+            return outputs
+
+        return self.shortest(_awaited(backend, several)) / QUEUED
+
 
 def _matmul(backend: Backend, dtype: str, watch: _Watch) -> tuple[float, str]:
     """Operations a second of the best square product, 2 n^3 each, and its shape."""
@@ -90,7 +107,7 @@ def _matmul(backend: Backend, dtype: str, watch: _Watch) -> tuple[float, str]:
     for n in _doubling(512, LARGEST_MATMUL):
         host = np.random.default_rng(0).random((n, n)).astype(dtype)
         a, b = backend.put(host), backend.put(host)
-        seconds = watch.shortest(_awaited(backend, lambda: product(a, b)))  # noqa: B023
+        seconds = watch.shortest_queued(backend, lambda: product(a, b))  # noqa: B023
         if 2 * n**3 / seconds > best:
             best, shape = 2 * n**3 / seconds, f"n={n}"
         if 8 * seconds > LONG_CALL:
@@ -109,7 +126,7 @@ def _reused(backend: Backend, x: Any, dtype: str, n: int, watch: _Watch) -> floa
             y = backend.add_in_place(x, y)
             return y
 
-        return watch.shortest(_awaited(backend, add))
+        return watch.shortest_queued(backend, add)
 
     return 3 * _bytes(dtype, n) / min(seconds() for _ in range(PLACES))
 
@@ -118,13 +135,15 @@ def _read(backend: Backend, x: Any, dtype: str, n: int, watch: _Watch) -> float:
     """Bytes a second of a matrix-vector product, which reads the matrix and writes next to nothing."""
     vector = backend.put(np.zeros(n, dtype))
     product = backend.compile(lambda a, v: a @ v)
-    return _bytes(dtype, n) / watch.shortest(_awaited(backend, lambda: product(x, vector)))
+    return _bytes(dtype, n) / watch.shortest_queued(backend, lambda: product(x, vector))
 
 
 def _fresh(backend: Backend, x: Any, dtype: str, n: int, watch: _Watch) -> float:
-    """Bytes a second of x + x in new memory: an array is read, the other is read and written."""
+    """Bytes a second of x + x in new memory: an array is read and the other written, on a CPU after it
+    was read too."""
     add = backend.compile(lambda x: x + x)
-    return 3 * _bytes(dtype, n) / watch.shortest(_awaited(backend, lambda: add(x)))
+    moved = 3 if backend.setting.device == "cpu" else 2
+    return moved * _bytes(dtype, n) / watch.shortest_queued(backend, lambda: add(x))
 
 
 def _dispatch(backend: Backend, dtype: str, watch: _Watch) -> float:

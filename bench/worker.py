@@ -21,7 +21,6 @@ from xpbench.bench import (
     journal,
     machine,
     noise,
-    processor,
     registry,
     roofs,
     threads,
@@ -404,7 +403,7 @@ def main(task_file: str) -> None:
 
     def finish() -> None:
         # After the cases, whose first calls must find a library that has compiled nothing yet.
-        cache = processor.cache_bytes(processor.available_cpus())
+        cache = backend.cache_bytes()
         for dtype in task.roofs:
             roof = roofs.measure(backend, dtype, task.setting.precision, task.fork, cache)
             journal.append_roof(task.run, roof)

@@ -35,6 +35,10 @@ ForkCount = Annotated[int, typer.Option("--forks", metavar="N", help="Fresh proc
 Steps = Annotated[
     int, typer.Option("--steps", metavar="N", help="Sizes to try between the ends, at most.")
 ]
+Transfer = Annotated[
+    bool,
+    typer.Option("--transfer", help="Count the time to move inputs to a device, and outputs back."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON object.")]
 
 
@@ -50,6 +54,7 @@ def crossover(
     threads: Threads = None,
     precision: Precision = "ieee",
     steps: Steps = STEPS,
+    transfer: Transfer = False,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
@@ -74,7 +79,7 @@ def crossover(
     low, high = duel.span(name, sizes, varied, smallest, largest)
     folder = out or Path("results") / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-crossover-{name}"
     warn_of_noise()
-    rivals = duel.Duel(prepared, pair, varied, duel.base_size(sizes), folder)
+    rivals = duel.Duel(prepared, pair, varied, duel.base_size(sizes), folder, transfer)
     print(
         f"{name}: {rivals.second} against {rivals.first}, {varied} from {low} to {high}, "
         f"at most {steps + 2} sizes of {forks} forks; results go to {folder}",
@@ -135,6 +140,7 @@ def _as_json(found: "Crossing", rivals: "Duel") -> dict[str, Any]:
         "dtype": case.dtype,
         "threads": case.threads,
         "precision": case.precision,
+        "transfer": rivals.transfer,
         "first": rivals.first,
         "second": rivals.second,
         "faster_at_small_sizes": small_side,

@@ -133,6 +133,8 @@ def _per_second(column: str, unit: str) -> Callable[[Record], str | None]:
 METRICS = {
     "latency": Metric("time of one call, median of the forks", latency),
     "throughput": Metric("time a call with many enqueued", _seconds("throughput_s")),
+    "device": Metric("time a call by the device's own clock, the queue held", _seconds("device_s")),
+    "kernel": Metric("time of a call's kernels added up, by the profiler", _seconds("kernel_s")),
     "first_call": Metric("time of the first call, compilation included", _seconds("first_call_s")),
     "compile": Metric("time the library spent compiling", _seconds("compile_s")),
     "break_even": Metric("calls until the first has paid for itself", break_even),

@@ -26,7 +26,7 @@ def legend(runs: Sequence[Run]) -> str:
         return "no roofs were measured: --roofs does, and so do four forks or more"
     return (
         "compute: square matrix products · memory: bytes moved a second, with nothing written but what "
-        "was read, and with a fresh output · dispatch: the smallest call, awaited"
+        "was read, and with a fresh output or, on a card, a copy · dispatch: the smallest call, awaited"
     )
 
 
@@ -55,7 +55,8 @@ def _rows(run: Run, key: Key, peak: Peak) -> Iterator[tuple[Cell, ...]]:
             _said(peak.reused_bytes, bandwidth, "B"),
         )
     if peak.fresh_bytes:
-        yield _row("memory, fresh", rate(peak.fresh_bytes, "B"), peak.fresh_by, "")
+        label = "memory, fresh" if key[0] == "cpu" else "memory, copy"
+        yield _row(label, rate(peak.fresh_bytes, "B"), peak.fresh_by, "")
     for backend, seconds in sorted(peak.dispatch_s.items(), key=lambda item: item[1]):
         yield _row("dispatch", duration(seconds), backend, "")
     if peak.drift is not None:
@@ -66,10 +67,10 @@ def _rows(run: Run, key: Key, peak: Peak) -> Iterator[tuple[Cell, ...]]:
 def _notes(runs: Sequence[Run]) -> Iterator[str]:
     """Where a cache may have served a part of a bandwidth, because no array was large enough for it."""
     for run in runs:
-        cache = run.header["machine"].get("cache_bytes") or 0
-        for (device, *_), peak in peaks(run.roofs).items():
+        for peak in peaks(run.roofs).values():
+            cache = peak.cache_bytes or run.header["machine"].get("cache_bytes") or 0
             size = peak.array_bytes
-            if device == "cpu" and size is not None and size < CACHE_TIMES * cache:
+            if size is not None and size < CACHE_TIMES * cache:
                 yield (
                     f"arrays of {volume(size)} are not {CACHE_TIMES} times the last-level cache "
                     f"({volume(cache)}): it may have served a part of the memory's rate"

@@ -213,6 +213,8 @@ def _legend(records: Sequence[Record], metric: str) -> Iterable[str]:
     """What the marks and words mean, for those that occur."""
     if metric == "error":
         yield from _units(records)
+    if source := {"device": "device_source", "kernel": "kernel_source"}.get(metric):
+        yield from _sources(records, f"{metric}_s", source)
     if metric == "break_even":
         yield from _break_even_words(records)
     if metric == "roof" and any(above_roof(record) for record in records):
@@ -250,6 +252,17 @@ def _legend(records: Sequence[Record], metric: str) -> Iterable[str]:
         yield "unclear a-b: takes a to b times as long, no more can be said"
     if any(_estimated(record) for record in ran):
         yield "(in brackets): an estimate, a verdict needs 4 forks"
+
+
+def _sources(records: Sequence[Record], figure: str, source: str) -> Iterable[str]:
+    """What told a time of the device, for whom; and why others have none."""
+    for known in (True, False):
+        told = [r for r in records if r[source] and (r[figure] is not None) is known]
+        for text, group in grouped(told, lambda record: str(record[source])).items():
+            places = ", ".join(dict.fromkeys(map(heading_of, group)))
+            yield f"{places}: {text}"
+    if not any(record[figure] is not None for record in records):
+        yield "only devices with a queue of their own have this time"
 
 
 def _break_even_words(records: Sequence[Record]) -> Iterable[str]:

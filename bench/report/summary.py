@@ -15,6 +15,7 @@ from xpbench.bench.case import Case
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.journal import Run
 from xpbench.bench.measurement import Measurement
+from xpbench.bench.profile import Profile
 from xpbench.bench.report.quantities import duration
 from xpbench.bench.roof import FALLBACK_CACHE
 
@@ -72,11 +73,15 @@ COLUMNS = {
     "intensity": "Float64",
     "transfer_out_s": "Float64",
     "modes": "string",
+    "device_source": "string",
+    "kernel_source": "string",
+    "launches": "Float64",
 }
-"""The columns and their pandas dtypes, all of which have a null. The last seven go beyond the contract:
+"""The columns and their pandas dtypes, all of which have a null. The last ten go beyond the contract:
 the case's id, the preset its size came from, the ``backend@device`` its ratio is against, the coverage
 of the ratio's interval, operations a compulsory byte, the time of the outputs' way to the host, and the
-two times between which its processes are divided, where they are."""
+two times between which its processes are divided, where they are; what told ``device_s`` (or why nothing
+did) and ``kernel_s``, and how many kernels a call launches."""
 
 
 @dataclass(frozen=True)
@@ -196,12 +201,14 @@ def _rows(run: Run, name: str, cases: Sequence[_Seen], baseline: str) -> Iterabl
     planned = forks if isinstance(forks, int) else None
     judged = {row: _judge(group, baseline, level, planned) for row, group in groups.items()}
     peaks = roofline.peaks(run.roofs)
+    profiles = {profile.case: profile for profile in run.profiles}
     for one in cases:
+        figures = _figures(run.header, one, profiles.get(str(one.case)))
         yield {
             "run": name,
             "machine": run.header["machine"].get("id"),
-            **_figures(run.header, one),
-            **_placed(run.header, one, peaks),
+            **figures,
+            **_placed(run.header, one, peaks, figures.get("device_s") or figures.get("kernel_s")),
             **judged[one.case.row][str(one.case)],
         }
 
@@ -269,7 +276,15 @@ def _against(one: _Seen, reference: _Seen | None, level: float) -> dict[str, Any
     }
 
 
-def _figures(header: Mapping[str, Any], one: _Seen) -> dict[str, Any]:
+def _profiled(profile: Profile | None) -> dict[str, Any]:
+    """What the profiler saw of a case."""
+    if profile is None:
+        return {}
+    seen = profile.kernels
+    return {"kernel_s": seen.seconds, "kernel_source": seen.source, "launches": seen.launches}
+
+
+def _figures(header: Mapping[str, Any], one: _Seen, profile: Profile | None) -> dict[str, Any]:
     case, records = one.case, one.records
     kernel = header["kernels"].get(case.kernel, {})
     right = [record for record in records if record.status == "ok"]
@@ -287,7 +302,7 @@ def _figures(header: Mapping[str, Any], one: _Seen) -> dict[str, Any]:
         "compute_dtype": one.compute_dtype or None,
         "threads": case.threads,
         "precision": case.precision,
-        "cache": "hot",
+        "cache": header["settings"].get("cache", "hot"),
         "status": one.status,
         "reason": _reason(one, header["settings"].get("forks")),
         "forks": len(one.forks),
@@ -300,6 +315,11 @@ def _figures(header: Mapping[str, Any], one: _Seen) -> dict[str, Any]:
         "throughput_s": _median(
             right, lambda r: stats.fork_summary(r.throughput_samples) if r.throughput_samples else None
         ),
+        "device_s": _median(
+            right, lambda r: stats.fork_summary(r.device_samples) if r.device_samples else None
+        ),
+        "device_source": next((r.device_source for r in right if r.device_source), None),
+        **_profiled(profile),
         "transfer_s": _median(right, lambda record: record.transfer_s),
         "transfer_out_s": _median(right, lambda record: record.transfer_out_s),
         "modes": _modes(one.forks),
@@ -316,9 +336,12 @@ def _figures(header: Mapping[str, Any], one: _Seen) -> dict[str, Any]:
 
 
 def _placed(
-    header: Mapping[str, Any], one: _Seen, peaks: Mapping[roofline.Key, roofline.Peak]
+    header: Mapping[str, Any],
+    one: _Seen,
+    peaks: Mapping[roofline.Key, roofline.Peak],
+    on_device_s: float | None,
 ) -> dict[str, Any]:
-    """Where a case with a cost model stands under the roof of its device."""
+    """Where a case with a cost model stands under its roof, by the device's clock if that is known."""
     case, kernel = one.case, header["kernels"].get(one.case.kernel, {})
     flops = _positive(kernel.get("flops", {}).get(case.size_text))
     declared = _positive(kernel.get("traffic", {}).get(f"{case.size_text}/{case.dtype}"))
@@ -328,10 +351,11 @@ def _placed(
     peak = peaks.get(roofline.key_of(case, one.compute_dtype or case.dtype))
     if not one.timed or peak is None:
         return {"intensity": flops / traffic if flops and traffic else None}
-    cache = (header["machine"].get("cache_bytes") or FALLBACK_CACHE) if case.device == "cpu" else None
+    of_host = header["machine"].get("cache_bytes") or FALLBACK_CACHE
+    cache = of_host if case.device == "cpu" else peak.cache_bytes
     dispatch = peak.dispatch_s.get(case.backend)
     seconds = stats.location(one.forks).value
-    found = roofline.place(flops, traffic, seconds, peak, dispatch, cache)
+    found = roofline.place(flops, traffic, seconds, peak, dispatch, cache, on_device_s)
     return {"intensity": found.intensity, "roof_fraction": found.fraction, "bound": found.bound}
 
 

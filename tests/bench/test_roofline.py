@@ -139,4 +139,29 @@ def test_the_makers_word_for_a_processor_is_its_cores_times_the_threads() -> Non
     assert vendor(machine | {"cores": 2}, ("cpu", "float64", 4, "ieee")) == (1e11, None)
     assert vendor({"vendor_peak_flops": None}, ("cpu", "float64", 4, "ieee")) == (None, None)
     assert vendor({"cards": []}, ("cuda:1", "float32", 4, "ieee")) == (None, None)
-    assert all(set(sheet) == {"float32", "float64", "tf32", "bytes"} for sheet in DATA_SHEETS.values())
+    figures = {"float32", "float64", "tf32", "float16", "bfloat16", "bytes"}
+    assert all(set(sheet) == figures for sheet in DATA_SHEETS.values())
+
+
+def test_the_makers_word_of_a_card_depends_on_the_dtype() -> None:
+    volta = {"cards": ["Tesla V100-SXM2-16GB, 550.54, 16384 MiB"]}
+    assert vendor(volta, ("cuda", "float16", 4, "ieee")) == (125e12, 0.9e12)
+    assert vendor(volta, ("cuda", "bfloat16", 4, "ieee")) == (None, 0.9e12)
+
+
+def test_a_case_on_a_card_stands_under_the_roof_by_the_cards_own_clock() -> None:
+    peak = Peak(1e12, "", 1e11, "", None, "", {}, None)
+    placed = place(1e9, 1e6, 1.5e-3, peak, None, None, on_device_s=1.25e-3)
+    assert (placed.bound, placed.fraction) == ("compute", pytest.approx(0.8))
+
+
+def test_a_card_that_rests_for_half_a_call_is_bound_by_dispatch_and_keeps_its_percentage() -> None:
+    peak = Peak(1e12, "", 1e11, "", None, "", {}, None)
+    placed = place(1e9, 1e6, 3e-3, peak, 1e-6, None, on_device_s=1.25e-3)
+    assert (placed.bound, placed.fraction) == ("dispatch", pytest.approx(0.8))
+
+
+def test_arrays_in_the_cache_of_a_card_have_no_percentage_by_any_clock() -> None:
+    peak = Peak(1e12, "", 1e11, "", None, "", {}, None)
+    placed = place(1e9, 1e6, 1.5e-3, peak, None, 50e6, on_device_s=1.25e-3)
+    assert (placed.bound, placed.fraction) == ("cache", None)

@@ -79,7 +79,7 @@ def test_zeros_are_memory_and_not_one_page_over_and_over() -> None:
 def test_arrays_of_a_bandwidth_are_four_times_the_cache_within_bounds(
     cache: int | None, size: int
 ) -> None:
-    n = roofs.side("float64", cache)
+    n = roofs.side("float64", cache, roofs.LARGEST_ARRAY)
     assert size * 2**20 - 8 * (2 * n + 1) < 8 * n * n <= size * 2**20
 
 
