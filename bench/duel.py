@@ -91,7 +91,7 @@ class Duel:
         with observer_of({"": job}, set()) as observer:
             runner.execute(job, observer)
         run = journal.read(folder)
-        first, second = (_forks(run, case, self.transfer) for case in cases)
+        first, second = (times_of(run, case, self.transfer) for case in cases)
         ratio = stats.ratio(second, first)
         if ratio is None:
             raise NothingMeasured(f"{folder}: too few forks for a verdict; raise --forks")
@@ -259,7 +259,7 @@ def _moves(case: Case) -> bool:
     return case.device != "cpu"
 
 
-def _forks(run: Run, case: Case, transfer: bool) -> list[float]:
+def times_of(run: Run, case: Case, transfer: bool) -> list[float]:
     """The time of every fork of ``case``, which must have ended well often enough for a verdict; with
     ``transfer``, that of moving its arrays to its device and back as well."""
     records = [m for m in run.measurements if m.case == case]

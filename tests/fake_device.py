@@ -360,4 +360,4 @@ class FakeDevice(Backend):
         return self.device.peak
 
     def in_force(self) -> dict[str, Any]:
-        return {"matmul_precision": "highest"}
+        return {"matmul_precision": "highest", "process": os.getpid()}

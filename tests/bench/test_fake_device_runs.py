@@ -1,0 +1,153 @@
+"""Real workers on an asynchronous device of pure Python: its times, its caches, its memory's end."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xpbench.bench import beginning, duel, journal, preparation, runner, stats
+from xpbench.bench.journal import Run
+from xpbench.bench.plan import Request
+from xpbench.bench.report.records import records
+from xpbench.bench.report.summary import summarise
+
+FAKE = Path(__file__).parents[1] / "fake_device.py"
+
+
+@pytest.fixture
+def measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    def run(*kernels: Any, properties: dict[str, Any] | None = None, **options: Any) -> Run:
+        monkeypatch.setenv("FAKE_DEVICE", json.dumps(properties or {}))
+        sizes = options.pop("sizes", ("small",))
+        request = Request(backends=(str(FAKE),), sizes=sizes)
+        settings = {"forks": 1, "seconds": 0.02} | options
+        prepared = preparation.prepare([str(kernel) for kernel in kernels], request, **settings)
+        folder = beginning.begin(prepared, tmp_path / f"run{len(list(tmp_path.iterdir()))}")
+        runner.execute(prepared.job(folder), runner.Silent())
+        return journal.read(folder)
+
+    return run
+
+
+def only(run: Run) -> dict[str, Any]:
+    [record] = records(summarise([run]))
+    return record
+
+
+def test_a_device_has_three_times_each_with_its_source(measure: Any) -> None:
+    record = only(measure("matmul", properties={"kernel_s": 2e-3, "launch_s": 1e-4}))
+    assert record["status"] == "ok"
+    # The device's own clock is programmed, and knows nothing of this machine's load.
+    assert record["device_s"] == pytest.approx(2e-3, rel=1e-3)
+    assert record["device_source"] == "events of a fake device"
+    assert record["time_s"] > 2e-3 + 1e-4
+    assert record["throughput_s"] is not None
+    assert record["cache"] == "hot"
+
+
+def test_a_library_of_the_host_has_no_device_time(tmp_path: Path) -> None:
+    request = Request(backends=("numpy",), sizes=("small",))
+    prepared = preparation.prepare(["matmul"], request, forks=1, seconds=0.01)
+    folder = beginning.begin(prepared, tmp_path / "run")
+    runner.execute(prepared.job(folder), runner.Silent())
+    record = only(journal.read(folder))
+    assert (record["device_s"], record["device_source"]) == (None, None)
+
+
+def test_a_cold_run_says_so_and_reads_from_memory(measure: Any) -> None:
+    properties = {"kernel_s": 1e-5, "cache_bytes": 2**17, "memory_rate": 1e8, "cache_rate": 1e9}
+    hot, cold = (only(measure("axpy", properties=properties, cache=cache)) for cache in ("hot", "cold"))
+    assert (hot["cache"], cold["cache"]) == ("hot", "cold")
+    assert cold["throughput_s"] is None
+    assert cold["device_s"] > 1.2 * hot["device_s"]
+
+
+def test_a_call_that_waits_for_the_device_has_a_reason_instead_of_a_device_time(measure: Any) -> None:
+    record = only(measure("axpy", properties={"waits": True, "hold_s": 0.02}))
+    assert record["device_s"] is None
+    assert "waits for the device itself" in record["device_source"]
+    assert record["time_s"] is not None
+
+
+def test_out_of_memory_is_a_word_and_the_next_case_has_a_process_of_its_own(measure: Any) -> None:
+    run = measure("matmul", "axpy", "dot", properties={"memory_bytes": 40_000})
+    found = {m.case.kernel: m for m in run.measurements}
+    assert found["matmul"].status == "oom"
+    assert "40000 bytes asked for" in found["matmul"].reason or "left" in found["matmul"].reason
+    for kernel in ("axpy", "dot"):
+        assert found[kernel].status in ("ok", "oom"), found[kernel].reason
+    processes = [m.in_force["process"] for m in run.measurements]
+    order = [m.case.kernel for m in run.measurements]
+    after = order.index("matmul") + 1
+    assert not set(processes[:after]) & set(processes[after:])
+
+
+KERNEL = '''
+"""A kernel whose arrays can be as long as one likes."""
+
+import numpy as np
+
+from xpbench import Kernel
+
+
+def halving(xp, x):
+    """Half of x.
+
+    y = x / 2;  x (n,) -> y (n,)
+    """
+    return x * 0.5
+
+
+Kernel(
+    compute=halving,
+    inputs=lambda rng, n: (rng.standard_normal(n),),
+    reference=lambda x: x / 2,
+    sizes={"small": {"n": 100}, "large": {"n": 100_000}},
+)
+'''
+BACKEND = """
+import fake_device
+
+
+class Named(fake_device.FakeDevice):
+    name = {name!r}
+    home = {device!r}
+
+    def __init__(self):
+        super().__init__(fake_device.Device(**{properties!r}))
+
+    def devices(self):
+        return [{device!r}]
+"""
+
+
+def test_the_way_to_a_device_can_decide_which_library_is_faster(tmp_path: Path) -> None:
+    slow_memory = {"waits": True, "launch_s": 0.0, "kernel_s": 0.0}
+    made = {
+        "host": ("cpu", slow_memory | {"memory_rate": 1e8, "cache_rate": 1e8}),
+        "card": ("fake", {"kernel_s": 1e-3, "link_rate": 1.2e8}),
+    }
+    shutil.copy(FAKE, tmp_path)  # the folder of a backend's file can be imported from
+    files = []
+    for name, (device, properties) in made.items():
+        files.append(tmp_path / f"{name}.py")
+        text = BACKEND.format(name=name, device=device, properties=properties)
+        files[-1].write_text(text)
+    kernel = tmp_path / "halving.py"
+    kernel.write_text(KERNEL)
+    prepared, pair = duel.prepare(str(kernel), [str(f) for f in files], "float32", 4, 0.02, 1, "ieee")
+    rivals = duel.Duel(prepared, pair, "n", {"n": 0}, tmp_path / "sizes")
+    # The host needs 4 ms, the card 1 ms and for the way 3.3 ms.
+    assert rivals.measure(50_000).high < 1
+    run = journal.read(tmp_path / "sizes" / "n=50000")
+    on_host, on_card = (
+        next(m.case for m in run.measurements if m.case.backend == name) for name in made
+    )
+    with_the_way = stats.ratio(
+        duel.times_of(run, on_card, transfer=True), duel.times_of(run, on_host, transfer=True)
+    )
+    assert with_the_way is not None
+    assert with_the_way.low > 1
+    assert any("--transfer counts it" in note for note in rivals.notes)
