@@ -32,6 +32,7 @@ def run(
     seed: int = 0,
     baseline: str = BASELINE,
     roofs: bool | None = None,
+    energy: bool = False,
     until_clear: bool = False,
     out: str | Path | None = None,
 ) -> "Results":
@@ -67,6 +68,7 @@ def run(
         seed=seed,
         baseline=baseline,
         roofs=roofs,
+        energy=energy,
         until_clear=until_clear,
     )
     folder = beginning.begin(prepared, Path(out) if out else None)

@@ -26,6 +26,7 @@ from xpbench.bench.options import (
     Devices,
     DryRun,
     Dtypes,
+    Energy,
     Everything,
     Forks,
     Kernels,
@@ -85,6 +86,7 @@ def run(
     cache: Cache = "hot",
     until_clear: UntilClear = False,
     roofs: Roofs = None,
+    energy: Energy = False,
     threads: Threads = None,
     cpus: Cpus = None,
     precision: Precision = "ieee",
@@ -122,6 +124,7 @@ def run(
             baseline=baseline,
             roofs=roofs,
             cache=cache,
+            energy=energy,
             until_clear=until_clear,
         )
     account.add({"imports": prepared.asking_s})
@@ -129,6 +132,7 @@ def run(
     if dry_run:
         return
     from xpbench.bench.report.calibration_table import cited
+    from xpbench.bench.report.cards import warnings_of_others
     from xpbench.bench.report.quantities import tenths
 
     warn_of_noise()
@@ -146,6 +150,8 @@ def run(
             "(marked ‡): on a quieter machine, less would be unclear",
             file=sys.stderr,
         )
+    for warning in warnings_of_others(results.run):
+        print(f"warning: {warning}", file=sys.stderr)
     above = results.cases[results.cases["roof_fraction"].fillna(0) > 1]
     for case, fraction in zip(above["id"], above["roof_fraction"], strict=True):
         print(

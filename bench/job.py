@@ -4,6 +4,7 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from xpbench.bench import cards
 from xpbench.bench.case import Case
 from xpbench.bench.plan import Settings, Visit, environments, estimate_case, estimate_run, schedule
 from xpbench.bench.registry import Registry
@@ -13,7 +14,8 @@ from xpbench.bench.registry import Registry
 class Job:
     """A run to be measured: where it is kept, which cases of it, how, and by which interpreter.
 
-    ``forks`` are those of the run's settings unless told otherwise.
+    ``forks`` are those of the run's settings unless told otherwise; ``find_card`` finds the card behind
+    a device.
     """
 
     folder: Path
@@ -22,6 +24,7 @@ class Job:
     settings: Settings
     forks: range | None = None
     python: str = sys.executable
+    find_card: cards.Find = cards.find
 
     @property
     def fork_range(self) -> range:

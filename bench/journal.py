@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from xpbench.bench import card_state
+from xpbench.bench.card_state import CardState
 from xpbench.bench.case import Case
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.measurement import Measurement, as_json, read_case
@@ -20,6 +22,7 @@ HEADER = "run.json"
 JOURNAL = "journal.jsonl"
 ROOFS = "roofs.jsonl"
 PROFILES = "profiles.jsonl"
+CARDS = "cards.jsonl"
 
 _T = TypeVar("_T")
 
@@ -29,8 +32,9 @@ class Run:
     """A stored run: what was planned where (``header``), and what was seen.
 
     ``measurements`` holds one per case and fork, in the order of the journal. ``damaged`` names the
-    lines that could not be read, and why; ``roofs`` is what the machine was seen to do at most, and
-    ``profiles`` which kernels ran on a device.
+    lines that could not be read, and why; ``roofs`` is what the machine was seen to do at most,
+    ``profiles`` which kernels ran on a device, ``cards`` what its cards did meanwhile, with one state for
+    every turn that a case had on one.
     """
 
     path: Path
@@ -39,6 +43,7 @@ class Run:
     damaged: tuple[str, ...] = ()
     roofs: tuple[Roof, ...] = ()
     profiles: tuple[Profile, ...] = ()
+    cards: tuple[CardState, ...] = ()
 
     @property
     def name(self) -> str:
@@ -60,7 +65,7 @@ def create(folder: Path, header: dict[str, Any]) -> None:
     XpbenchError
         If the folder holds a run already, or cannot be written.
     """
-    for name in (HEADER, JOURNAL, ROOFS, PROFILES):
+    for name in (HEADER, JOURNAL, ROOFS, PROFILES, CARDS):
         if (folder / name).exists():
             raise XpbenchError(
                 f"{folder} holds a run already ({name}): "
@@ -117,6 +122,11 @@ def append_profile(folder: Path, profile: Profile) -> None:
     _append(folder / PROFILES, profile.to_json())
 
 
+def append_card(folder: Path, state: CardState) -> None:
+    """Adds the state of a card, as ``append`` adds a measurement."""
+    _append(folder / CARDS, state.to_json())
+
+
 def _append(path: Path, record: dict[str, Any]) -> None:
     line = json.dumps(record, allow_nan=False).encode() + b"\n"
     try:
@@ -139,7 +149,7 @@ def read(folder: Path) -> Run:
 
     The journal of a published run may be packed, as ``journal.jsonl.gz``.
     Lines that are torn or malformed are left out and named in ``Run.damaged``. Where a case and fork
-    was recorded twice, the later whole record counts.
+    was recorded twice, the later whole record counts, unless it was the more disturbed or throttled one.
 
     Raises
     ------
@@ -152,11 +162,16 @@ def read(folder: Path) -> Run:
     header = _read_header(folder)
     found: dict[tuple[str, int], Measurement] = {}
     damaged: list[str] = []
+    cards_damaged: list[str] = []
+    cards = tuple(_whole(folder / CARDS, CardState.from_json, cards_damaged))
+    throttled = card_state.turns(cards)
     for measurement in _whole(folder / JOURNAL, Measurement.from_json, damaged):
-        found[measurement.key] = measurement.after(found.get(measurement.key))
+        key = measurement.key
+        found[key] = measurement.after(found.get(key), throttled.get(key))
     roofs = tuple(_whole(folder / ROOFS, Roof.from_json, damaged))
     profiles = tuple(_whole(folder / PROFILES, Profile.from_json, damaged))
-    return Run(folder, header, tuple(found.values()), tuple(damaged), roofs, profiles)
+    measurements = tuple(found.values())
+    return Run(folder, header, measurements, (*damaged, *cards_damaged), roofs, profiles, cards)
 
 
 def _whole(path: Path, read: Callable[[Any], _T], damaged: list[str]) -> Iterator[_T]:

@@ -74,15 +74,17 @@ class Measurement:
     def disturbed(self) -> bool:
         return (self.others or 0.0) > DISTURBED
 
-    def after(self, earlier: "Measurement | None") -> "Measurement":
+    def after(self, earlier: "Measurement | None", more_throttled: bool | None = None) -> "Measurement":
         """This record in place of an ``earlier`` one of the same case and fork.
 
-        Of two that were disturbed the less disturbed one counts. A case that is measured again finds
-        the compile caches filled: what the first time saw of empty ones stays.
+        Of two the one counts that its card throttled less, and where ``more_throttled`` does not tell
+        them apart, of two that were disturbed the less disturbed one. A case that is measured again
+        finds the compile caches filled: what the first time saw of empty ones stays.
         """
         if earlier is None or self.status != "ok" or earlier.status != "ok":
             return self
-        if self.disturbed and (earlier.others or 0.0) < (self.others or 0.0):
+        more_disturbed = self.disturbed and (earlier.others or 0.0) < (self.others or 0.0)
+        if more_throttled or (more_throttled is None and more_disturbed):
             return earlier
         if self.cold or not earlier.cold:
             return self

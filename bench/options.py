@@ -85,6 +85,13 @@ Roofs = Annotated[
         help="Measure what the machine can do at most. Default: where there are forks enough to judge.",
     ),
 ]
+Energy = Annotated[
+    bool,
+    typer.Option(
+        "--energy",
+        help="Measure the energy of a call on a card: two seconds more a case, in the first fork.",
+    ),
+]
 Out = Annotated[
     Path | None,
     typer.Option("--out", metavar="FOLDER", help="The folder of the run. Default: results/<name>."),

@@ -1,12 +1,14 @@
 """Which cases are measured, in which order, and how long that will take."""
 
 import difflib
+import os
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from xpbench.bench import energy
 from xpbench.bench.backend import Setting
 from xpbench.bench.case import DTYPES, Case
 from xpbench.bench.exceptions import XpbenchError
@@ -89,7 +91,8 @@ class Settings:
     measure what the machine can do at most. ``looks`` is how often the verdicts may be looked at
     before the run is over: their intervals have the level that so many looks leave. ``cpus`` are those
     that the processes may use, e.g. ``0-3,8``. ``cache`` tells whether calls find the caches of the
-    device as the call before left them (``hot``) or emptied (``cold``).
+    device as the call before left them (``hot``) or emptied (``cold``), ``energy`` whether the first
+    fork measures what a call on a card takes.
     """
 
     forks: int
@@ -103,6 +106,7 @@ class Settings:
     looks: int = 1
     cpus: str = ""
     cache: str = "hot"
+    energy: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -241,7 +245,7 @@ def environments(registry: Registry, cases: Sequence[Case], cache: str) -> dict[
     for case in cases:
         backend = registry.backends[case.backend]
         setting = Setting(case.device, case.threads, case.precision, case.dtype == "float64", cache)
-        needed = tuple(sorted(backend.environment(setting).items()))
+        needed = tuple(sorted((_ordered_cards(case.device) | backend.environment(setting)).items()))
         key = (case.backend, case.device, case.threads, case.precision, needed)
         variables.setdefault(key, []).append(case)
     return {
@@ -252,6 +256,12 @@ def environments(registry: Registry, cases: Sequence[Case], cache: str) -> dict[
         ): members
         for (backend, device, threads, precision, needed), members in variables.items()
     }
+
+
+def _ordered_cards(device: str) -> dict[str, str]:
+    """Makes CUDA count cards along the bus, as the driver's own tools do, rather than by their speed."""
+    name = "CUDA_DEVICE_ORDER"
+    return {name: "PCI_BUS_ID"} if device.split(":")[0] == "cuda" and name not in os.environ else {}
 
 
 def schedule(
@@ -319,7 +329,9 @@ def estimate_run(registry: Registry, cases: Sequence[Case], settings: Settings) 
     processes = len(environments(registry, cases, ""))
     chunks = max(1.0, sum(per_case.values()) / CHUNK_SECONDS)
     data = sum({case.data: 0.5 * seconds for case, seconds in per_case.items()}.values())
-    return data + settings.forks * (processes * chunks * _START_SECONDS + sum(per_case.values()))
+    on_cards = sum(case.device != "cpu" for case in cases) if settings.energy else 0
+    forks = settings.forks * (processes * chunks * _START_SECONDS + sum(per_case.values()))
+    return data + energy.SECONDS * on_cards + forks
 
 
 def _one_of(name: str, known: Mapping[str, Any], noun: str) -> Any:

@@ -78,6 +78,7 @@ def prepare(
     baseline: str = BASELINE,
     roofs: bool | None = None,
     cache: str = "hot",
+    energy: bool = False,
     until_clear: bool = False,
 ) -> Plan:
     """Turns what was asked into cases.
@@ -102,6 +103,7 @@ def prepare(
         looks=plan.LOOKS if until_clear else 1,
         cpus=processor.ranges(processor.available_cpus()),
         cache=_known_cache(cache),
+        energy=energy,
     )
     backend_files, backend_names = _files_and_names(request.backends)
     kernel_files, kernel_names = _files_and_names(arguments)

@@ -127,8 +127,10 @@ def _read(stream: IO[bytes], events: "queue.Queue[Event | None]") -> None:
 
 
 def _note(watch: _Watch, event: Event, timeout: float) -> None:
-    if event["event"] == "start":
-        watch.during = event["id"]
+    name, case = event["event"], event.get("id", "")
+    # A case that tells of itself goes on, until it tells of its end.
+    if name == "start" or (name != "end" and case and case == watch.during):
+        watch.during = case
         watch.deadline = time.monotonic() + timeout
     else:
         watch.during = ""

@@ -10,16 +10,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from xpbench.bench import journal
+from xpbench.bench import journal, turn
 from xpbench.bench.accounting import Account
+from xpbench.bench.attendance import Attendance, Cards
 from xpbench.bench.backend import Setting
 from xpbench.bench.case import Case
 from xpbench.bench.job import Job
 from xpbench.bench.measurement import Measurement
 from xpbench.bench.plan import Environment, Visit
 from xpbench.bench.process import Ending, Event, supervise
-from xpbench.bench.second_turns import SecondTurns
+from xpbench.bench.second_turns import THROTTLED, SecondTurns
 from xpbench.bench.task import Task
+from xpbench.bench.watch import Watch
 
 ORACLE_PATIENCE = 5.0
 """Inputs and oracle may take this many times as long as a case."""
@@ -113,8 +115,8 @@ def _measure(runs: "Sequence[_Run]", seed: int) -> None:
     turns = itertools.zip_longest(*(run.visits for run in runs))
     order = random.Random(f"{seed} turns")
     fork = 0
-    for turn in turns:
-        pending = [(run, visit) for run, visit in zip(runs, turn, strict=True) if visit is not None]
+    for abreast in turns:
+        pending = [(run, visit) for run, visit in zip(runs, abreast, strict=True) if visit is not None]
         if pending[0][1].fork != fork:
             fork = pending[0][1].fork
             for run in order.sample(runs, len(runs)):
@@ -132,7 +134,10 @@ def _open(job: Job, observer: Observer, account: Account) -> "Iterator[_Run]":
         for name in ("cache", "data", "outputs", "tasks"):
             (folder / name).mkdir()
         progress = progress_of(job.folder)
-        run = _Run(job, folder, observer, account, progress, job.visits(str(folder / "cache")))
+        cards = Cards(job.find_card, observer.note)
+        run = _Run(job, folder, observer, account, progress, job.visits(str(folder / "cache")), cards)
+        if job.settings.energy and all(case.device == "cpu" for case in job.cases):
+            observer.note("--energy reads the counter of a card, and no case of this run is on one")
         needed = dict.fromkeys(case for visit in run.visits for case in progress.remaining(visit))
         run.prepare({case.data: case for case in needed})
         yield run
@@ -148,9 +153,11 @@ class _Run:
     account: Account
     progress: Progress
     visits: list[Visit]
+    cards: Cards
     second_turns: SecondTurns = field(default_factory=SecondTurns)
     roofed: set[tuple[int, Environment, str]] = field(default_factory=set)
     begun: set[str] = field(default_factory=set)
+    slowed_by: dict[str, None] = field(default_factory=dict)
     processes: int = 0
 
     def prepare(self, needed: dict[str, Case]) -> None:
@@ -174,15 +181,18 @@ class _Run:
             if not started:
                 return
 
-    def visit(self, visit: Visit) -> None:
-        """Measures a visit's cases, in as many processes as it takes for each to have a record."""
+    def visit(self, visit: Visit, again: bool = False) -> None:
+        """Measures a visit's cases, in as many processes as it takes for each to have a record.
+
+        ``again`` tells that they have records already, and this is their second turn.
+        """
         retried: set[str] = set()
         idle_deaths = 0
         while remaining := self.progress.remaining(visit):
             # A case that was killed once comes last, so that the others are safe when it dies again.
             remaining.sort(key=lambda case: str(case) in retried)
             rest = replace(visit, cases=tuple(remaining))
-            ending = self._process("worker", rest, self._on_event(visit), self.job.settings.timeout)
+            ending = self._worker(rest, self._on_event(visit), again)
             if not ending.fault:
                 left = self.progress.remaining(visit)
                 if len(left) == len(remaining):
@@ -203,15 +213,58 @@ class _Run:
                 self._label(visit, dead, ending.fault, ending.reason)
 
     def measure_disturbed_again(self) -> None:
-        """Gives every case that other processes disturbed in this fork a second turn, and only one."""
-        for visit in self.second_turns.due():
-            if self.second_turns.hopeless:
-                self.second_turns.over = True
-                self.observer.note("the machine stays busy: what it disturbs is not measured again")
-                return
-            self.progress.done -= {(str(case), visit.fork) for case in visit.cases}
-            self.visit(visit)
-            self.second_turns.took(visit)
+        """Gives every case of this fork that other processes disturbed, or a card slowed, a second turn,
+        and only one."""
+        for due in self.second_turns.due():
+            for cause in self.second_turns.give_up():
+                self.observer.note(self._why_not_again(cause))
+            visit = self.second_turns.worthwhile(due)
+            if visit.cases:
+                self.progress.done -= {(str(case), visit.fork) for case in visit.cases}
+                self.visit(visit, again=True)
+                self.second_turns.took(visit)
+
+    def _why_not_again(self, cause: str) -> str:
+        if cause == THROTTLED:
+            words = ", ".join(self.slowed_by)
+            return (
+                f"the card keeps its clock down under this load ({words}): what that slows is not "
+                "measured again"
+            )
+        return "the machine stays busy: what it disturbs is not measured again"
+
+    def _worker(self, visit: Visit, on_event: Callable[[Event], None], again: bool) -> Ending:
+        """A worker; one on a card is alone there, and the card is watched as long as it lives."""
+        settings, device = self.job.settings, visit.environment.setting.device
+        if device == "cpu":
+            return self._process("worker", visit, on_event, settings.timeout)
+        card = self.cards.of(visit.environment)
+        with turn.on(device, card.name if card else device.removesuffix(":0"), self.observer.note):
+            asked = settings.energy and visit.fork == 0 and not again
+            idle_w = self.cards.idle_w(visit.environment) if asked else None
+            if card is None or settings.seconds == 0:
+                return self._process("worker", visit, on_event, settings.timeout)
+            with Watch(card) as watch:
+                attendance = Attendance(watch, device, visit.fork, again, idle_w)
+                attended = self._attended(attendance, visit, on_event)
+                energy = idle_w is not None
+                return self._process("worker", visit, attended, settings.timeout, energy)
+
+    def _attended(
+        self, attendance: Attendance, visit: Visit, on_event: Callable[[Event], None]
+    ) -> Callable[[Event], None]:
+        cases = {str(case): case for case in visit.cases}
+
+        def attended(event: Event) -> None:
+            state = attendance.hear(event)
+            if state is not None:
+                journal.append_card(self.job.folder, state)
+                if state.slowed and event["status"] == "ok":
+                    self.slowed_by.update(dict.fromkeys(state.throttle or ()))
+                    self.second_turns.add(visit, cases[state.case], THROTTLED)
+            on_event(event)
+
+        return attended
 
     def _on_event(self, visit: Visit) -> Callable[[Event], None]:
         began = spawned = time.monotonic()
@@ -256,6 +309,7 @@ class _Run:
         visit: Visit,
         on_event: Callable[[Event], None],
         timeout: float,
+        energy: bool = False,
     ) -> Ending:
         self.processes += 1
         job = self.job
@@ -275,6 +329,7 @@ class _Run:
             cold=tuple(cold),
             cache=job.settings.cache,
             roofs=tuple(self._roofs_due(visit)) if module == "worker" else (),
+            energy=energy,
         )
         file = self.scratch / "tasks" / f"{self.processes}.json"
         task.write(file)

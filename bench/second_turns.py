@@ -1,37 +1,64 @@
-"""Which cases did other processes disturb, and is it worth measuring them again?"""
+"""Which cases were disturbed or slowed, and is it worth measuring them again?"""
 
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
 
 from xpbench.bench.case import Case
 from xpbench.bench.plan import Environment, Visit
 
+DISTURBED, THROTTLED = "disturbed", "throttled"
+"""What a second turn is for: other processes took the CPUs, or the card slowed its clock."""
+
 PATIENCE = 5
 IN_VAIN = 0.8
-"""When this share of at least so many second turns was disturbed too, the machine is busy for good."""
+"""When this share of at least so many second turns saw their cause again, it is there for good."""
+
+Place = tuple[int, Environment, Case]
 
 
 @dataclass
 class SecondTurns:
-    """The cases that were disturbed and have had no second turn yet, by fork and environment."""
+    """The cases that have reason for a second turn and had none yet, by fork and environment.
 
-    waiting: dict[tuple[int, Environment], list[Case]] = field(default_factory=dict)
-    taken: int = 0
-    in_vain: int = 0
-    over: bool = False
+    Every cause is counted apart: a card that stays hot says nothing of how busy the processor is.
+    """
 
-    @property
-    def hopeless(self) -> bool:
-        return self.taken >= PATIENCE and self.in_vain >= IN_VAIN * self.taken
+    waiting: dict[Place, set[str]] = field(default_factory=dict)
+    given: dict[Place, set[str]] = field(default_factory=dict)
+    taken: Counter[str] = field(default_factory=Counter)
+    in_vain: Counter[str] = field(default_factory=Counter)
+    over: set[str] = field(default_factory=set)
 
-    def add(self, visit: Visit, case: Case) -> None:
-        if not self.over:
-            self.waiting.setdefault((visit.fork, visit.environment), []).append(case)
+    def hopeless(self, cause: str = DISTURBED) -> bool:
+        taken = self.taken[cause]
+        return taken >= PATIENCE and self.in_vain[cause] >= IN_VAIN * taken
+
+    def add(self, visit: Visit, case: Case, cause: str = DISTURBED) -> None:
+        if cause not in self.over:
+            self.waiting.setdefault((visit.fork, visit.environment, case), set()).add(cause)
 
     def due(self) -> list[Visit]:
-        waiting, self.waiting = self.waiting, {}
-        return [Visit(fork, place, tuple(cases)) for (fork, place), cases in waiting.items()]
+        self.given, self.waiting = self.waiting, {}
+        cases: dict[tuple[int, Environment], list[Case]] = {}
+        for fork, environment, case in self.given:
+            cases.setdefault((fork, environment), []).append(case)
+        return [Visit(fork, place, tuple(found)) for (fork, place), found in cases.items()]
+
+    def give_up(self) -> list[str]:
+        """The causes that have just proved to be there for good; they are not looked at any more."""
+        found = [c for c in (DISTURBED, THROTTLED) if c not in self.over and self.hopeless(c)]
+        self.over.update(found)
+        return found
+
+    def worthwhile(self, visit: Visit) -> Visit:
+        """What is left of a due visit when the causes that are there for good give no second turn."""
+        cases = [c for c in visit.cases if self.given[visit.fork, visit.environment, c] - self.over]
+        return replace(visit, cases=tuple(cases))
 
     def took(self, visit: Visit) -> None:
-        """Counts a visit of second turns; what was disturbed again is not tried a third time."""
-        self.taken += len(visit.cases)
-        self.in_vain += len(self.waiting.pop((visit.fork, visit.environment), []))
+        """Counts a visit of second turns; what saw its cause again is not tried a third time."""
+        for case in visit.cases:
+            place = (visit.fork, visit.environment, case)
+            given, again = self.given.pop(place, set()), self.waiting.pop(place, set())
+            self.taken.update(given)
+            self.in_vain.update(given & again)

@@ -22,8 +22,10 @@ class Task:
     is timed, and outputs are kept in ``outputs`` for a comparison between backends. ``cold`` holds the
     ids of the cases that find the compile caches empty, ``cache`` is ``cold`` where the caches of the
     device are emptied before every call, ``roofs`` are the dtypes in which the process measures, after
-    its last case, what the machine can do at most. Where ``profiled`` is true, the cases are neither
-    judged nor timed but called under the library's profiler, which would slow down what follows.
+    its last case, what the machine can do at most. ``energy`` asks for calls of every case over two
+    seconds, between two events ``energy``, while the parent reads the card's counter. Where ``profiled``
+    is true, the cases are neither judged nor timed but called under the library's profiler, which would
+    slow down what follows.
     """
 
     cases: tuple[Case, ...]
@@ -40,6 +42,7 @@ class Task:
     cache: str = "hot"
     profiled: bool = False
     roofs: tuple[str, ...] = ()
+    energy: bool = False
 
     def write(self, path: Path) -> None:
         record = asdict(self) | {"cases": [case.to_json() for case in self.cases]}

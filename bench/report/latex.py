@@ -31,6 +31,8 @@ _SIGNS = {
     "‡": r"$\ddagger$",
     "§": r"\S{}",
     "◊": r"$\diamond$",
+    "↓": r"$\downarrow$",
+    "°": r"$^\circ$",
 }
 
 

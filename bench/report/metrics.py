@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from xpbench.bench.report.layout import Tone, place_of
-from xpbench.bench.report.quantities import compact, duration, percent, rate, significant, volume
+from xpbench.bench.report.quantities import compact, duration, energy, percent, rate, significant, volume
 from xpbench.bench.report.records import Record
 from xpbench.bench.report.summary import NOT_FINITE
 
@@ -118,6 +118,17 @@ def _intensity(record: Record) -> str | None:
     return None if intensity is None else f"{significant(intensity)} flop/B"
 
 
+def _energy(record: Record) -> str | None:
+    return None if record.get("energy_j") is None else energy(record["energy_j"])
+
+
+def _clock(record: Record) -> str | None:
+    """The clock with power and temperature, as far as known, e.g. ``1980 MHz, 412 W, 61 °C``."""
+    units = {"sm_mhz": "MHz", "power_w": "W", "temperature_c": "°C"}
+    known = {column: record[column] for column in units if record.get(column) is not None}
+    return ", ".join(f"{value:.0f} {units[column]}" for column, value in known.items()) or None
+
+
 def _seconds(column: str) -> Callable[[Record], str | None]:
     return lambda record: duration(record[column]) if record.get(column) is not None else None
 
@@ -152,6 +163,8 @@ METRICS = {
         "the most device memory held",
         lambda record: volume(record["peak_bytes"]) if record["peak_bytes"] is not None else None,
     ),
+    "energy": Metric("energy of a call, above idle", _energy),
+    "clock": Metric("median SM clock, with power and temperature", _clock),
     "spread": Metric(
         "the slowest fork over the fastest",
         lambda record: significant(record["spread"]) if record["spread"] is not None else None,

@@ -3,6 +3,7 @@
 import math
 
 _TIMES = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9), ("ps", 1e-12))
+_ENERGIES = (("kJ", 1e3), ("J", 1.0), ("mJ", 1e-3), ("µJ", 1e-6))
 _DECIMAL = (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0))
 _BINARY = (("TiB", 2.0**40), ("GiB", 2.0**30), ("MiB", 2.0**20), ("KiB", 2.0**10), ("B", 1.0))
 
@@ -32,6 +33,11 @@ def compact(value: float) -> str:
 def duration(seconds: float) -> str:
     """A time, e.g. ``1.23 ms``."""
     return _in_unit(seconds, _TIMES, 3)
+
+
+def energy(joules: float) -> str:
+    """An energy, e.g. ``12.3 mJ``."""
+    return _in_unit(joules, _ENERGIES, 3)
 
 
 def rate(per_second: float, unit: str) -> str:

@@ -11,7 +11,7 @@ from xpbench.bench.report.overall import legend as overall_legend
 from xpbench.bench.report.quantities import comparison, duration, percent, significant
 from xpbench.bench.report.records import Record, visible
 
-LEADS, WIDENED, UNSETTLED, PARTIAL, MODES = "★", "†", "‡", "§", "◊"
+LEADS, WIDENED, UNSETTLED, PARTIAL, MODES, SLOWED = "★", "†", "‡", "§", "◊", "↓"
 FEW_KERNELS = 8
 """With more than these, every chapter has a grid of its own."""
 SPREAD_NOTED = 1.25
@@ -178,6 +178,8 @@ def _marks(record: Record) -> Iterable[str]:
         yield WIDENED
     if record["disturbed"] or (record["spread"] or 1) > SPREAD_NOTED:
         yield UNSETTLED
+    if record.get("throttled"):
+        yield SLOWED
     if record.get("modes"):
         yield MODES
     if record["status"] == "ok" and record["reason"]:
@@ -240,6 +242,9 @@ def _legend(records: Sequence[Record], metric: str) -> Iterable[str]:
         yield f"{WIDENED} computes in {' or '.join(widened)}, so not ranked"
     if UNSETTLED in marks:
         yield f"{UNSETTLED} disturbed by other work, or forks over {percent(SPREAD_NOTED - 1)} apart"
+    if SLOWED in marks:
+        words = sorted({w for r in ran if r.get("throttle") for w in r["throttle"].split(", ")})
+        yield f"{SLOWED} its card was throttled, in a second turn too if it had one: {', '.join(words)}"
     if MODES in marks:
         yield f"{MODES} {_TWO_MODES}"
     if PARTIAL in marks:

@@ -16,6 +16,7 @@ from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.journal import Run
 from xpbench.bench.measurement import Measurement
 from xpbench.bench.profile import Profile
+from xpbench.bench.report import cards
 from xpbench.bench.report.quantities import duration
 from xpbench.bench.roof import FALLBACK_CACHE
 
@@ -76,12 +77,17 @@ COLUMNS = {
     "device_source": "string",
     "kernel_source": "string",
     "launches": "Float64",
+    "throttled": "Int64",
+    "throttle": "string",
+    "sm_mhz": "Float64",
+    "power_w": "Float64",
+    "temperature_c": "Float64",
 }
-"""The columns and their pandas dtypes, all of which have a null. The last ten go beyond the contract:
-the case's id, the preset its size came from, the ``backend@device`` its ratio is against, the coverage
-of the ratio's interval, operations a compulsory byte, the time of the outputs' way to the host, and the
-two times between which its processes are divided, where they are; what told ``device_s`` (or why nothing
-did) and ``kernel_s``, and how many kernels a call launches."""
+"""The columns and their pandas dtypes, all of which have a null. Those from ``id`` on go beyond the
+contract: the case's id, the preset its size came from, the ``backend@device`` its ratio is against, the
+coverage of the ratio's interval, operations a compulsory byte, the time of the outputs' way to the host,
+the two times between which its processes are divided, where they are, what told ``device_s`` (or why
+nothing did) and ``kernel_s``, how many kernels a call launches, and what ``report.cards`` says."""
 
 
 @dataclass(frozen=True)
@@ -202,6 +208,7 @@ def _rows(run: Run, name: str, cases: Sequence[_Seen], baseline: str) -> Iterabl
     judged = {row: _judge(group, baseline, level, planned) for row, group in groups.items()}
     peaks = roofline.peaks(run.roofs)
     profiles = {profile.case: profile for profile in run.profiles}
+    on_cards = cards.figures(run)
     for one in cases:
         figures = _figures(run.header, one, profiles.get(str(one.case)))
         yield {
@@ -209,6 +216,7 @@ def _rows(run: Run, name: str, cases: Sequence[_Seen], baseline: str) -> Iterabl
             "machine": run.header["machine"].get("id"),
             **figures,
             **_placed(run.header, one, peaks, figures.get("device_s") or figures.get("kernel_s")),
+            **on_cards.get(str(one.case), {}),
             **judged[one.case.row][str(one.case)],
         }
 

@@ -13,7 +13,7 @@ from xpbench.bench import beginning, journal, preparation, runner
 from xpbench.bench.backend import Setting
 from xpbench.bench.case import Case
 from xpbench.bench.plan import Environment, Request, Visit
-from xpbench.bench.second_turns import PATIENCE, SecondTurns
+from xpbench.bench.second_turns import DISTURBED, PATIENCE, THROTTLED, SecondTurns
 
 PLACE = Environment("numpy", Setting(), ())
 
@@ -39,13 +39,39 @@ def test_what_is_disturbed_in_its_second_turn_has_no_third() -> None:
     assert turns.due() == []
 
 
-@pytest.mark.parametrize(("disturbed_again", "hopeless"), [(PATIENCE, True), (1, False)])
-def test_second_turns_end_where_they_are_in_vain(disturbed_again: int, hopeless: bool) -> None:
+@pytest.mark.parametrize("cause", [DISTURBED, THROTTLED])
+@pytest.mark.parametrize(("seen_again", "hopeless"), [(PATIENCE, True), (1, False)])
+def test_second_turns_end_where_they_are_in_vain(cause: str, seen_again: int, hopeless: bool) -> None:
     turns, visit = SecondTurns(), visit_of(PATIENCE)
-    for case in visit.cases[:disturbed_again]:
-        turns.add(visit, case)
-    turns.took(visit)
-    assert turns.hopeless is hopeless
+    for case in visit.cases:
+        turns.add(visit, case, cause)
+    [again] = turns.due()
+    for case in again.cases[:seen_again]:
+        turns.add(again, case, cause)
+    turns.took(again)
+    assert turns.give_up() == ([cause] if hopeless else [])
+    assert turns.give_up() == [], "told once"
+    turns.add(visit, visit.cases[0], cause)
+    assert len(turns.due()) == (not hopeless)
+
+
+def test_a_card_that_stays_hot_leaves_second_turns_to_what_others_disturbed() -> None:
+    turns, visit = SecondTurns(), visit_of(PATIENCE + 1)
+    for case in visit.cases[:-1]:
+        turns.add(visit, case, THROTTLED)
+    turns.add(visit, visit.cases[-1], DISTURBED)
+    turns.add(visit, visit.cases[-1], THROTTLED)
+    [again] = turns.due()
+    assert len(again.cases) == len(visit.cases), "one second turn, whatever it is for"
+    for case in again.cases[:-1]:
+        turns.add(again, case, THROTTLED)
+    turns.took(again)
+    assert turns.give_up() == [THROTTLED]
+    for case in visit.cases[:2]:
+        turns.add(visit, case, THROTTLED)
+    turns.add(visit, visit.cases[1], DISTURBED)
+    [due] = turns.due()
+    assert turns.worthwhile(due).cases == visit.cases[1:2]
 
 
 @pytest.fixture
