@@ -10,6 +10,7 @@ PHASES = {
     "warm_up": "warm-up",
     "rounds": "timed rounds",
     "roofs": "timed calls of roofs",
+    "profiles": "profiles of kernels",
 }
 """What a run cannot do without, in the order of a case's life; all else is the harness's own share."""
 
@@ -33,9 +34,10 @@ class Account:
 
 
 def sentence(account: Account) -> str:
-    """The shares of the time that has passed, e.g. ``12% harness``, in words."""
+    """The shares of the time that has passed, e.g. ``12% harness``, in words; what took none is left
+    out."""
     wall = account.wall
     shares = {name: seconds / wall for name, seconds in account.phases.items()} if wall else {}
     own = max(0.0, 1 - sum(shares.values()))
-    parts = [f"{round(100 * share)}% {PHASES[name]}" for name, share in shares.items()]
+    parts = [f"{round(100 * share)}% {PHASES[name]}" for name, share in shares.items() if share]
     return f"time went to {', '.join(parts)}; {round(100 * own)}% to the harness itself"

@@ -33,8 +33,8 @@ class Run:
 
     ``measurements`` holds one per case and fork, in the order of the journal. ``damaged`` names the
     lines that could not be read, and why; ``roofs`` is what the machine was seen to do at most,
-    ``profiles`` which kernels ran on a device, ``cards`` what its cards did meanwhile, with one state for
-    every turn that a case had on one.
+    ``profiles`` which kernels ran on a device, ``cards`` what its cards did meanwhile, with one state
+    for every turn that a case had on one.
     """
 
     path: Path

@@ -13,7 +13,7 @@ from typing import Protocol
 from xpbench.bench import journal, turn
 from xpbench.bench.accounting import Account
 from xpbench.bench.attendance import Attendance, Cards
-from xpbench.bench.backend import Setting
+from xpbench.bench.backend import Backend, Setting
 from xpbench.bench.case import Case
 from xpbench.bench.job import Job
 from xpbench.bench.measurement import Measurement
@@ -125,6 +125,8 @@ def _measure(runs: "Sequence[_Run]", seed: int) -> None:
             run.visit(visit)
     for run in order.sample(runs, len(runs)):
         run.measure_disturbed_again()
+    for run in runs:
+        run.profile()
 
 
 @contextmanager
@@ -157,6 +159,7 @@ class _Run:
     second_turns: SecondTurns = field(default_factory=SecondTurns)
     roofed: set[tuple[int, Environment, str]] = field(default_factory=set)
     begun: set[str] = field(default_factory=set)
+    ended_early: set[int] = field(default_factory=set)
     slowed_by: dict[str, None] = field(default_factory=dict)
     processes: int = 0
 
@@ -211,6 +214,10 @@ class _Run:
             else:
                 dead = [c for c in self.progress.remaining(visit) if str(c) == ending.during]
                 self._label(visit, dead, ending.fault, ending.reason)
+        if visit.fork in self.ended_early and self._roofs_due(visit):
+            # The process that was to measure them ran out of memory in its last case.
+            self._worker(replace(visit, cases=()), self._on_event(visit), again)
+        self.ended_early.discard(visit.fork)
 
     def measure_disturbed_again(self) -> None:
         """Gives every case of this fork that other processes disturbed, or a card slowed, a second turn,
@@ -223,6 +230,41 @@ class _Run:
                 self.progress.done -= {(str(case), visit.fork) for case in visit.cases}
                 self.visit(visit, again=True)
                 self.second_turns.took(visit)
+
+    def profile(self) -> None:
+        """Sees which kernels the cases run on devices, in processes that no time is taken of: a profiler
+        slows down all that follows."""
+        if self.job.settings.seconds == 0:
+            return
+        seen = {profile.case for profile in journal.read(self.job.folder).profiles}
+        cases: dict[Environment, list[Case]] = {}
+        for visit in self.visits:
+            backend = self.job.registry.backends[visit.environment.backend]
+            if visit.environment.setting.device != "cpu" and _can_profile(backend):
+                cases.setdefault(visit.environment, []).extend(visit.cases)
+        began = time.monotonic()
+        for environment, found in cases.items():
+            names = {str(case) for case in found} - seen - self.progress.ended
+            self._profile(environment, [c for c in dict.fromkeys(found) if str(c) in names])
+        self.account.add({"profiles": time.monotonic() - began})
+
+    def _profile(self, environment: Environment, waiting: list[Case]) -> None:
+        card = self.cards.of(environment)
+        device = environment.setting.device
+        while waiting:
+            started: set[str] = set()
+
+            def on_event(event: Event, started: set[str] = started) -> None:
+                if event["event"] == "start":
+                    started.add(event["id"])
+                    self.observer.started(event["id"], 0)
+
+            visit = Visit(0, environment, tuple(waiting))
+            with turn.on(device, card.name if card else device.removesuffix(":0"), self.observer.note):
+                self._process("worker", visit, on_event, self.job.settings.timeout, profiled=True)
+            if not started:
+                return
+            waiting = [case for case in waiting if str(case) not in started]
 
     def _why_not_again(self, cause: str) -> str:
         if cause == THROTTLED:
@@ -277,6 +319,8 @@ class _Run:
             elif event["event"] == "roofs":
                 self.roofed.add((visit.fork, visit.environment, event["dtype"]))
                 self.account.add(event["spent"])
+            elif event["event"] == "bye" and event.get("early"):
+                self.ended_early.add(visit.fork)
             elif event["event"] == "start":
                 began = time.monotonic()
                 self.begun.add(event["id"])
@@ -310,6 +354,7 @@ class _Run:
         on_event: Callable[[Event], None],
         timeout: float,
         energy: bool = False,
+        profiled: bool = False,
     ) -> Ending:
         self.processes += 1
         job = self.job
@@ -328,7 +373,8 @@ class _Run:
             seconds=job.settings.seconds,
             cold=tuple(cold),
             cache=job.settings.cache,
-            roofs=tuple(self._roofs_due(visit)) if module == "worker" else (),
+            roofs=tuple(self._roofs_due(visit)) if module == "worker" and not profiled else (),
+            profiled=profiled,
             energy=energy,
         )
         file = self.scratch / "tasks" / f"{self.processes}.json"
@@ -346,3 +392,7 @@ class _Run:
         same = (other for other in self.visits if other.environment == visit.environment)
         dtypes = {case.dtype for other in same for case in other.cases}
         return sorted(d for d in dtypes if (visit.fork, visit.environment, d) not in self.roofed)
+
+
+def _can_profile(backend: Backend) -> bool:
+    return type(backend).profile is not Backend.profile

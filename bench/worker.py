@@ -40,6 +40,8 @@ DEVICE_SHARE = 0.5
 CARD_WARM_UP, FIRST_CARD_WARM_UP = 0.1, 0.5
 """Seconds for which a card works before it is timed, and before the first case of a process: its clock
 falls within milliseconds of rest, and takes tenths of a second to rise."""
+ENERGY_SECONDS = 2.1
+"""A little more than the least over which a card's counter of energy is trusted."""
 PROFILED_SECONDS, PROFILED_CALLS = 0.02, 20
 """A profiler watches so many calls, or as many as fit into this time."""
 TRANSFERS, TRANSFER_SECONDS = 5, 0.02
@@ -62,13 +64,17 @@ class Finished(Exception):
 
 @dataclass
 class Worker:
-    """What the cases of a process share. ``flush`` empties the caches, once a cold case has made it;
-    ``rested`` tells whether the device has done no timed work yet."""
+    """What the cases of a process share.
+
+    ``say`` tells the parent of an event, ``flush`` empties the caches, once a cold case has made it;
+    ``rested`` tells whether the device has done no timed work yet.
+    """
 
     task: Task
     kernels: Mapping[str, Kernel]
     backend: Backend
     in_force: Mapping[str, Any]
+    say: Callable[..., None]
     flush: Before = None
     rested: bool = True
 
@@ -154,7 +160,19 @@ class Worker:
             record = replace(record, throughput_samples=clock.throughput(function, arrays, wait, short))
         record = self._by_the_device(record, function, arrays, call_seconds, emptied)
         record = _spending(record, "rounds", time.perf_counter() - start)
+        if task.energy:
+            self._spend_energy(case, call, arrays)
         return replace(record, peak_bytes=backend.peak_bytes())
+
+    def _spend_energy(self, case: Case, call: clock.Call, arrays: Sequence[Any]) -> None:
+        """Calls for as long as the counter of a card needs, between two events at which it is read."""
+        self.say(event="energy", state="begin", id=str(case))
+        start, calls = time.perf_counter(), 0
+        while time.perf_counter() - start < ENERGY_SECONDS:
+            clock.once(call, arrays)
+            calls += 1
+        seconds = time.perf_counter() - start
+        self.say(event="energy", state="end", id=str(case), calls=calls, seconds=seconds)
 
     def _by_the_device(
         self,
@@ -311,12 +329,12 @@ class Session:
                 spent=dict(measurement.spent),
             )
             self.left -= 1
+            if measurement.status == "oom" or _spoils_the_process(measurement.reason):
+                # What holds the memory, or a device in error, would fail all that comes next.
+                self.say(event="bye", early=True)
+                os._exit(0)
             if not self.left:
                 self.finish()
-            elif measurement.status == "oom" or _spoils_the_process(measurement.reason):
-                # What holds the memory, or a device in error, would fail the next cases too.
-                self.say(event="bye")
-                os._exit(0)
 
         return profile if self.worker.task.profiled else measure
 
@@ -410,7 +428,10 @@ def main(task_file: str) -> None:
             say(event="roofs", dtype=dtype, spent={"roofs": roof.timed_s})
         say(event="bye")
 
-    _run_session(Worker(task, found.kernels, backend, in_force), say, finish)
+    if task.cases:
+        _run_session(Worker(task, found.kernels, backend, in_force, say), say, finish)
+    else:
+        finish()
 
 
 def _give_up(task: Task, say: Callable[..., None], status: str, reason: str) -> None:

@@ -151,3 +151,20 @@ def test_the_way_to_a_device_can_decide_which_library_is_faster(tmp_path: Path) 
     assert with_the_way is not None
     assert with_the_way.low > 1
     assert any("--transfer counts it" in note for note in rivals.notes)
+
+
+def test_the_kernels_of_a_device_are_profiled_after_all_that_is_timed(measure: Any) -> None:
+    run = measure("matmul", "dot", properties={"kernel_s": 2e-3}, forks=2)
+    for record in records(summarise([run])):
+        assert record["kernel_s"] == pytest.approx(2e-3, rel=0.01)
+        assert (record["kernel_source"], record["launches"]) == ("log of a fake device", 1.0)
+    assert {profile.case for profile in run.profiles} == {str(case) for case in run.cases}
+
+
+def test_what_has_no_memory_for_a_case_has_memory_for_its_roofs(
+    measure: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = measure("matmul", properties={"memory_bytes": 40_000}, roofs=True)
+    assert [m.status for m in run.measurements] == ["oom"]
+    [roof] = run.roofs
+    assert roof.dispatch_s is not None
