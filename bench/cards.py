@@ -21,6 +21,9 @@ THROTTLES: Mapping[int, str] = {
 """The reasons that slow a clock below what was asked of it. The others are somebody's choice: clocks set
 for applications (0x2), boost in step with other cards (0x10), clocks set for a display (0x100)."""
 
+ORDERED_CARDS = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+"""Makes CUDA count cards along the bus, as the driver's own tools do, rather than by their speed."""
+
 _SM_CLOCK = 1  # NVML_CLOCK_SM
 _TEMPERATURE = 0  # NVML_TEMPERATURE_GPU
 

@@ -7,12 +7,13 @@ import resource
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from xpbench.bench import processor
+from xpbench.bench.cards import ORDERED_CARDS, index_of
 
 PRESSURE = Path("/proc/pressure/cpu")
 TICK = 1 / os.sysconf("SC_CLK_TCK")
@@ -99,13 +100,23 @@ def swapped_bytes(root: Path = processor.ROOT) -> int | None:
 
 
 def cards() -> list[str]:
-    """Name, driver and memory of every NVIDIA card, as its driver reports them."""
+    """Name, driver and memory of the NVIDIA cards that a process here sees, in the order of ``cuda``,
+    ``cuda:1``, ..., as their driver reports them."""
     command = shutil.which("nvidia-smi")
     if command is None:
         return []
-    query = [command, "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
+    query = [command, "--query-gpu=uuid,name,driver_version,memory.total", "--format=csv,noheader"]
     answer = subprocess.run(query, capture_output=True, text=True, timeout=30, check=False)
-    return answer.stdout.strip().splitlines() if answer.returncode == 0 else []
+    return visible(answer.stdout, os.environ) if answer.returncode == 0 else []
+
+
+def visible(listed: str, environment: Mapping[str, str]) -> list[str]:
+    """Of the cards ``listed``, a line each that begins with a UUID, those that CUDA shows a worker."""
+    lines = [line.partition(", ") for line in listed.strip().splitlines()]
+    uuids = [uuid for uuid, _, _ in lines]
+    variables = {**ORDERED_CARDS, **environment}
+    places = [index_of(f"cuda:{place}", variables, uuids) for place in range(len(uuids))]
+    return [lines[index][2] for index in places if index is not None]
 
 
 def _waited_seconds() -> float | None:

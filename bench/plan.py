@@ -10,6 +10,7 @@ from typing import Any
 
 from xpbench.bench import energy
 from xpbench.bench.backend import Setting
+from xpbench.bench.cards import ORDERED_CARDS
 from xpbench.bench.case import DTYPES, Case
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.kernel import Kernel
@@ -259,9 +260,8 @@ def environments(registry: Registry, cases: Sequence[Case], cache: str) -> dict[
 
 
 def _ordered_cards(device: str) -> dict[str, str]:
-    """Makes CUDA count cards along the bus, as the driver's own tools do, rather than by their speed."""
-    name = "CUDA_DEVICE_ORDER"
-    return {name: "PCI_BUS_ID"} if device.split(":")[0] == "cuda" and name not in os.environ else {}
+    asked = device.split(":")[0] == "cuda" and not ORDERED_CARDS.keys() & os.environ.keys()
+    return ORDERED_CARDS if asked else {}
 
 
 def schedule(

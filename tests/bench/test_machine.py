@@ -119,3 +119,13 @@ def test_swap_in_use_is_what_is_there_less_what_is_free(
         (tmp_path / "proc").mkdir()
         (tmp_path / "proc/meminfo").write_text(content)
     assert machine.swapped_bytes(tmp_path) == swapped
+
+
+def test_cards_are_those_that_cuda_shows_in_its_order() -> None:
+    listed = "GPU-aa, NVIDIA H100, 550.54, 81559 MiB\nGPU-bb, NVIDIA L4, 550.54, 23034 MiB\n"
+    h100, l4 = "NVIDIA H100, 550.54, 81559 MiB", "NVIDIA L4, 550.54, 23034 MiB"
+    assert machine.visible(listed, {}) == [h100, l4]
+    assert machine.visible(listed, {"CUDA_VISIBLE_DEVICES": "1"}) == [l4]
+    assert machine.visible(listed, {"CUDA_VISIBLE_DEVICES": "GPU-bb,0"}) == [l4, h100]
+    assert machine.visible(listed, {"CUDA_VISIBLE_DEVICES": ""}) == []
+    assert machine.visible("", {}) == []
