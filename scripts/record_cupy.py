@@ -42,9 +42,7 @@ def parameters(function: Any) -> str | None:
     except (TypeError, ValueError):
         return _documented(function.__doc__ or "")
     plain = [
-        one.replace(
-            annotation=one.empty, default=one.empty if one.default is one.empty else None
-        )
+        one.replace(annotation=one.empty, default=one.empty if one.default is one.empty else None)
         for one in found.parameters.values()
         if one.name != "self"
     ]
@@ -68,7 +66,7 @@ def _documented(text: str) -> str | None:
 
 
 def offers(thing: Any, *, beyond: type | None = None) -> dict[str, str | None]:
-    """The public names of a namespace, or of a type those that ``beyond`` lacks, and their parameters."""
+    """The public names of a namespace, or those of a type that ``beyond`` lacks, with parameters."""
     found = {}
     for name in sorted(set(dir(thing)) - set(dir(beyond) if beyond else ())):
         if name in NOT_OURS or (name.startswith("_") and not (beyond and name.endswith("__"))):

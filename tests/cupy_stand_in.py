@@ -1,8 +1,8 @@
-"""A CuPy made of NumPy and SciPy: the names recorded of the real one, their parameters, and no others."""
+"""A CuPy made of NumPy and SciPy: the names recorded of the real one, its parameters, and no others."""
 
 import inspect
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
@@ -19,10 +19,12 @@ RECORD = Path(__file__).parent / "kernels" / "cupy_offers.json"
 """Written by scripts/record_cupy.py."""
 OFFERS: dict[str, dict[str, str | None]] = json.loads(RECORD.read_text())
 TAKE_HOST_ARRAYS = ("array", "asarray", "asanyarray", "ascontiguousarray", "asnumpy")
-ATOMIC = ("int32", "uint32", "uint64", "float16", "float32", "float64", "complex64", "complex128")
+ATOMIC = ("int32", "uint32", "uint64", "float16", "float32", "float64")
 """What CuPy's ``add.at`` adds to; other dtypes raise. Read in cupy/_core/_routines_indexing.pyx."""
-OPERATORS = ("lt", "le", "eq", "ne", "gt", "ge")
-"""What every object has, so that the record does not tell; CuPy has all six, entry by entry."""
+COMPARISONS = ("lt", "le", "eq", "ne", "gt", "ge")
+"""Every object has them, so the record does not tell; CuPy's go entry by entry."""
+NUMPYS_OWN = ("__array_finalize__", "__array_function__", "__array_ufunc__", "__class_getitem__")
+"""What an array of NumPy is asked by NumPy itself."""
 
 
 class Lacking(Exception):
@@ -77,7 +79,7 @@ def stand_in(name: str, parameters: str | None, function: Callable[..., Any]) ->
     return called
 
 
-class ndarray:  # noqa: N801, CuPy's own name
+class ndarray:
     """cupy.ndarray, held by a NumPy array; not a subclass of one, as CuPy's is none."""
 
     __slots__ = ("host",)
@@ -119,13 +121,19 @@ def _operator(name: str) -> Callable[..., Any]:
     return operate
 
 
-for _name in (*OFFERS["cupy.ndarray"], *(f"__{name}__" for name in OPERATORS)):
-    if callable(getattr(np.ndarray, _name, None)) and _name.startswith("__") and _name not in vars(ndarray):
-        if _name not in ("__array_finalize__", "__array_function__", "__array_ufunc__", "__class_getitem__"):
-            setattr(ndarray, _name, _operator(_name))
+def _operators() -> Iterator[str]:
+    """The recorded names of Python's own protocols that are left to the NumPy array within."""
+    for name in (*OFFERS["cupy.ndarray"], *(f"__{name}__" for name in COMPARISONS)):
+        own = name in vars(ndarray) or name in NUMPYS_OWN
+        if name.startswith("__") and not own and callable(getattr(np.ndarray, name, None)):
+            yield name
 
 
-class ufunc:  # noqa: N801, CuPy's own name
+for _name in list(_operators()):
+    setattr(ndarray, _name, _operator(_name))
+
+
+class ufunc:
     def __init__(self, name: str, parameters: str | None, host: np.ufunc) -> None:
         self._name = name
         self._host = host

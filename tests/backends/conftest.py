@@ -17,8 +17,8 @@ BACKENDS = registry.find().backends
 KINDS = tuple(map(type, BACKENDS.values()))
 CARD = any(Path(node).exists() for node in ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd"))
 """Whether this machine has a card at all; what the libraries find of it is asked of them."""
-SLOW_TO_COMPILE = {"torch-compile"}
-"""Takes seconds a function; has a file of tests of its own."""
+APART = {"cupy-graph", "torch-compile", "torch-graph"}
+"""Take seconds a function, or decline what cannot be recorded; have files of tests of their own."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def _compiled(backend: Backend, setting: Setting, function: Callable[..., Any]) 
 
 def _combinations() -> Iterator[Any]:
     for name, backend in BACKENDS.items():
-        if name in SLOW_TO_COMPILE:
+        if name in APART:
             continue
         # A mode of another backend differs from it in no dtype.
         is_mode = any(kind is not type(backend) and isinstance(backend, kind) for kind in KINDS)

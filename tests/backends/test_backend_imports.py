@@ -12,7 +12,12 @@ import xpbench
 
 PACKAGE = Path(xpbench.__file__).parent
 LIBRARIES = {"jax", "jaxlib", "torch", "cupy", "cupyx"}
-EXTENDS = {("torch_compile", "torch"), ("jax_eager", "jax")}
+EXTENDS = {
+    ("cupy_graph", "cupy"),
+    ("jax_eager", "jax"),
+    ("torch_compile", "torch"),
+    ("torch_graph", "torch"),
+}
 """The backends that are a mode of another, which they import."""
 
 

@@ -1,13 +1,13 @@
 """Which kernels CuPy can run, as far as its names and their parameters tell.
 
-Every kernel runs through the vocabulary of backends/cupy.py and through array-api-compat, over a stand-in
-for CuPy: NumPy's and SciPy's functions under the names that scripts/record_cupy.py found in CuPy, with the
-parameters it found there. So a name or a parameter that CuPy lacks is seen without a card, and so is a
-NumPy array, or a NumPy scalar taken for granted, where CuPy has its own arrays.
+Every kernel runs through the vocabulary of backends/cupy.py and through array-api-compat, over a
+stand-in for CuPy: functions of NumPy and SciPy by the names that scripts/record_cupy.py found in CuPy,
+with the parameters it found there. A name or a parameter that CuPy lacks is seen without a card, and so
+is an array of NumPy, a scalar of NumPy or a method of its arrays that a kernel takes for granted.
 
-What it cannot show: that CuPy's own functions give right results, how accurate they are, which dtypes a
-function of a known name declines (but for ``add.at``), and what is different on a device, such as what
-waits for it. For that there are the tests marked gpu, and ``xpbench verify --backend cupy``.
+What it cannot show: whether CuPy's own functions are right and how accurate they are, which dtypes and
+values they decline behind the same name (but for ``add.at``), and what a device makes different, such as
+what waits for it. For that there are the tests marked gpu, and ``xpbench verify --backend cupy``.
 """
 
 import importlib
@@ -63,3 +63,51 @@ def test_a_kernel_asks_cupy_for_nothing_it_lacks(draw, cupy, vocabulary, name):
     assert name not in CANNOT
     found = trial.judge([cupy.asnumpy(output) for output in outputs])
     assert found.agrees, found.reason
+
+
+def test_the_stand_in_offers_what_array_api_compat_offers_over_cupy(cupy):
+    namespace = sys.modules["array_api_compat.cupy"]
+    recorded = cupy_stand_in.OFFERS["array_api_compat.cupy"]
+    assert {name for name in recorded if not hasattr(namespace, name)} == set()
+    assert namespace.linalg.vector_norm is sys.modules["array_api_compat.cupy.linalg"].vector_norm
+
+
+LACKS = {
+    "a parameter of a function": (
+        lambda xp, x: xp.take(x, x, mode="clip"),
+        r"cupy.take\(a, indices, .*unexpected keyword argument 'mode'",
+    ),
+    "a parameter of a ufunc": (lambda xp, x: xp.exp(x, where=x > 0), "cupy.exp.*argument 'where'"),
+    "a parameter of a method": (lambda xp, x: x.argsort(stable=True), "argsort.*argument 'stable'"),
+    "a method": (lambda xp, x: x.to_device("cpu"), "cupy.ndarray has no to_device"),
+    "a distribution": (
+        lambda xp, x: xp.random._generator(xp.astype(x, xp.uint32)).laplace(),
+        "cupy.random.Generator has no laplace",
+    ),
+    "an index": (lambda xp, x: np.arange(3)[x[0]], "CuPy turns no array into one of NumPy unasked"),
+    "a conversion": (lambda xp, x: np.asarray(x), "CuPy turns no array into one of NumPy unasked"),
+    "an operand of NumPy": (lambda xp, x: x + np.ones(3), r"__add__ takes no numpy.ndarray"),
+    "an argument of NumPy": (lambda xp, x: xp.stack([x, np.ones(3)]), "stack takes no numpy.ndarray"),
+    "an atomic sum of int64": (
+        lambda xp, x: xp.add.at(xp.astype(x, xp.int64), x, 1),
+        "cupy.add.at adds to int32, .* not to int64",
+    ),
+}
+
+
+@pytest.mark.parametrize(("ask", "message"), LACKS.values(), ids=LACKS)
+def test_what_cupy_does_not_take_is_seen_and_named(vocabulary, ask, message):
+    with pytest.raises(cupy_stand_in.Lacking, match=message):
+        ask(vocabulary, vocabulary.asarray(np.arange(3.0)))
+
+
+def test_a_full_reduction_and_an_entry_are_arrays_without_axes(vocabulary):
+    x = vocabulary.asarray(np.arange(3.0))
+    for value in (vocabulary.sum(x), x.sum(), x[0], x[0] + 1, next(iter(x))):
+        assert type(value) is cupy_stand_in.ndarray
+        assert value.shape == ()
+
+
+def test_a_namespace_lacks_what_is_not_recorded(vocabulary):
+    with pytest.raises(AttributeError, match="cupy has no 'nonesuch'"):
+        vocabulary.nonesuch(1)
