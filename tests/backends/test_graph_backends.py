@@ -271,6 +271,19 @@ def test_what_a_kernel_raises_of_its_own_is_not_taken_for_a_limit_of_graphs(back
     assert device.at_rest
 
 
+def test_what_a_kernel_raises_only_while_waiting_is_refused_is_its_own_too(device, monkeypatch):
+    def failing(x):
+        if device.waiting == "error":
+            raise RuntimeError("the matrix is singular")
+
+    monkeypatch.setitem(sys.modules, "torch", torch_of(device)["torch"])
+    backend = type(registry.find().backends["torch-graph"])()
+    with pytest.raises(RuntimeError, match="singular"):
+        backend.compile(failing)(np.ones(1))
+    assert captures(device) == 0
+    assert device.at_rest
+
+
 def test_a_full_memory_is_not_taken_for_a_limit_of_graphs(backend, device):
     def growing(x):
         if device.capturing:
