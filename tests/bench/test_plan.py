@@ -174,3 +174,38 @@ def test_threads_are_by_default_as_many_as_the_cpus_and_their_quota_allow(
     monkeypatch.setattr(preparation.processor, "quota", lambda: quota)
     assert preparation.checked_threads(None) == threads
     assert preparation.checked_threads(6) == 6
+
+
+def on_devices(found, devices):
+    cases = select(found, Request(kernels=("dot",), sizes=("small",)), devices, 2, "ieee")
+    return {str(place): dict(place.variables) for place in environments(found, cases, "")}
+
+
+def test_cuda_counts_cards_as_their_driver_does_unless_the_user_says_otherwise(
+    found, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CUDA_DEVICE_ORDER", raising=False)
+    variables = on_devices(found, {"numpy": ["cpu"], "torch": ["cpu", "cuda", "cuda:1"]})
+    orders = {place: named.get("CUDA_DEVICE_ORDER") for place, named in variables.items()}
+    assert orders == {
+        "numpy@cpu": None,
+        "torch@cpu": None,
+        "torch@cuda": "PCI_BUS_ID",
+        "torch@cuda:1": "PCI_BUS_ID",
+    }
+    monkeypatch.setenv("CUDA_DEVICE_ORDER", "FASTEST_FIRST")
+    [named] = on_devices(found, {"torch": ["cuda"]}).values()
+    assert "CUDA_DEVICE_ORDER" not in named, "what the user set reaches the worker as it is"
+
+
+def test_energy_takes_two_seconds_more_for_every_case_on_a_card(found) -> None:
+    cases = select(found, Request(kernels=("dot", "axpy")), {"torch": ["cpu", "cuda"]}, 2, "ieee")
+    without = plan.estimate_run(found, cases, SETTINGS)
+    asked = plan.estimate_run(found, cases, dataclasses.replace(SETTINGS, energy=True))
+    assert asked - without == pytest.approx(2.0 * len(cases) / 2)
+
+
+def test_energy_is_measured_only_when_it_is_asked_for() -> None:
+    request = Request(backends=("numpy",))
+    assert not preparation.prepare(["dot"], request).settings.energy
+    assert preparation.prepare(["dot"], request, energy=True).settings.energy

@@ -75,6 +75,32 @@ time.sleep(600)
     assert _gone(int((tmp_path / "pid").read_text()))
 
 
+def test_a_case_that_tells_of_its_energy_goes_on_and_has_its_time_anew(run) -> None:
+    # Between each two lines less than the timeout passes, and more of it in all.
+    body = """
+for state in ("begin", "end"):
+    time.sleep(0.9)
+    say(event="energy", state=state, id="a")
+time.sleep(0.9)
+say(event="end", id="a"); say(event="bye")
+"""
+    ending, events = run(body, timeout=1.5)
+    assert ending == Ending()
+    assert len(events) == 6
+
+
+def test_a_case_that_dies_after_it_told_of_its_energy_is_named(run) -> None:
+    ending, _ = run('say(event="energy", state="begin", id="a"); os._exit(3)')
+    assert (ending.fault, ending.during) == ("crashed", "a")
+    ending, _ = run('say(event="energy", state="begin", id="a"); time.sleep(600)', timeout=1.0)
+    assert (ending.fault, ending.during) == ("timeout", "a")
+
+
+def test_a_case_that_ended_is_not_named_by_what_comes_after(run) -> None:
+    ending, _ = run('say(event="end", id="a"); say(event="roofs"); os._exit(3)')
+    assert (ending.fault, ending.during) == ("crashed", "")
+
+
 def test_no_child_outlives_an_exception_in_the_parent(tmp_path: Path) -> None:
     (tmp_path / "child.py").write_text(HEAD + "time.sleep(600)")
     pids: list[int] = []
