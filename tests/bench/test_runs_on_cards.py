@@ -11,7 +11,9 @@ import pytest
 
 from xpbench.bench import attendance, beginning, journal, preparation, runner, turn, watch
 from xpbench.bench.cards import Card, Reading
+from xpbench.bench.measurement import Measurement
 from xpbench.bench.plan import Request
+from xpbench.bench.process import Ending
 from xpbench.bench.report.summary import summarise
 from xpbench.bench.second_turns import PATIENCE
 from xpbench.bench.task import Task
@@ -182,6 +184,33 @@ def test_energy_is_asked_of_the_first_fork_alone_and_only_where_it_is_wanted(
     assert [(task.fork, task.energy) for task in workers] == [(0, asked), (1, False)]
     assert len(idle) == asked, "idle power is measured once"
     assert not any(task.energy for task in tasks if not task.backend), "nor of the process of the data"
+
+
+def test_what_a_worker_says_of_its_calls_becomes_the_energy_of_its_case(run_on, monkeypatch) -> None:
+    card = Scripted(energy_j=1000.0)
+    monkeypatch.setattr(attendance.watch, "idle_power", lambda card: 0.0)
+    supervised = runner.supervise
+
+    def supervise(python, module, file, variables, log, timeout, on_event) -> Ending:
+        if module.endswith(".data"):
+            return supervised(python, module, file, variables, log, timeout, on_event)
+        task = Task.read(file)
+        for case in task.cases:
+            on_event({"event": "start", "id": str(case)})
+            journal.append(task.run, Measurement(case, task.fork, "ok", samples=(1e-3,)))
+            if task.energy:
+                on_event({"event": "energy", "state": "begin", "id": str(case)})
+                card.energy_j += 600.0
+                calls = {"calls": 200, "seconds": 2.5}
+                on_event({"event": "energy", "state": "end", "id": str(case), **calls})
+            on_event({"event": "end", "id": str(case), "status": "ok"})
+        return Ending()
+
+    monkeypatch.setattr(runner, "supervise", supervise)
+    run, notes = run_on(card, forks=3, energy=True)
+    assert [state.energy_j for state in run.cards] == [3.0, None, None]
+    assert list(summarise([run])["energy_j"]) == [3.0]
+    assert notes == []
 
 
 def test_energy_of_a_run_without_a_card_is_said_to_be_in_vain(tmp_path, write_kernel) -> None:
