@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,10 @@ class Task:
     energy: bool = False
 
     def write(self, path: Path) -> None:
-        record = asdict(self) | {"cases": [case.to_json() for case in self.cases]}
+        """Leaves out what is at its default: who reads it may be an xpbench that did not know it yet."""
+        usual = {part.name: part.default for part in fields(self)}
+        asked = {name: value for name, value in asdict(self).items() if value != usual[name]}
+        record = asked | {"cases": [case.to_json() for case in self.cases]}
         path.write_text(json.dumps(record, default=str))
 
     @classmethod
@@ -57,7 +60,7 @@ class Task:
         for name in ("run", "data", "outputs"):
             record[name] = Path(record[name])
         for name in ("cold", "roofs"):
-            record[name] = tuple(record[name])
+            record[name] = tuple(record.get(name, ()))
         return cls(**record)
 
 
