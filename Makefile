@@ -3,15 +3,19 @@
 # make test-all  the slow tests too
 # make claims    measures what we say of ourselves: what timing adds, roofs against C, planted changes, ...
 # On a machine with an NVIDIA card: make bench EXTRAS=cuda13 (or cuda12), and make test-gpu
+# make gpu       everything that needs such a card, in stages that can be interrupted and taken up again
+#                (EXTRAS=cuda12; ARGS="--stages tests verify"; BARE=1 PYTHON=python3 takes a Python as it is)
 
 PYTHON ?= python3
 VENV ?= .venv
 EXTRAS ?= jax,torch
 ARGS ?=
+BARE ?=
+CARD := $(if $(filter file,$(origin EXTRAS)),cuda13,$(EXTRAS))
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: bench test test-all test-gpu lint types claims clean
+.PHONY: bench test test-all test-gpu gpu lint types claims clean
 
 bench: $(VENV)/.ready
 	$(BIN)/xpbench run $(ARGS)
@@ -24,6 +28,9 @@ test-all: lint types
 
 test-gpu: $(VENV)/.ready-test
 	$(BIN)/python -m pytest -m gpu -rs $(ARGS)
+
+gpu: $(if $(BARE),,$(VENV)/.ready-card-$(CARD))
+	$(if $(BARE),$(PYTHON),$(BIN)/python) scripts/gpu.py $(ARGS)
 
 lint: $(VENV)/.ready-test
 	$(BIN)/ruff check .
@@ -49,4 +56,9 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 
 $(VENV)/.ready-test: $(VENV)/.ready
 	$(PIP) --editable ".[$(EXTRAS),parquet,test]"
+	touch $@
+
+$(VENV)/.ready-card-$(CARD): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --editable ".[$(CARD),parquet,test]"
 	touch $@

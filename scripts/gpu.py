@@ -290,14 +290,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _summary(record: Record, names: Sequence[str], interrupted: bool) -> int:
     """Prints the table of the stages, the last thing a call prints, and returns the exit code."""
     print(f"\n{'stage':<10}  {'state':<8}  seconds  what is there, in {record.path.parent}")
-    states = []
+    states = set()
     for name in names:
-        stored = record.stage(name)
-        states.append(stored["state"])
-        print(f"{name:<10}  {stored['state']:<8}  {stored['seconds']:>7.0f}  {textwrap.shorten(stored['left'], 100, placeholder=' ...')}")
+        stage = record.stage(name)
+        states.add(stage["state"])
+        what = textwrap.shorten(stage["left"], 100, placeholder=" ...")
+        print(f"{name:<10}  {stage['state']:<8}  {stage['seconds']:>7.0f}  {what}")
     if interrupted:
         return INTERRUPTED
-    return ILL if {"cut", "failed", "broken"} & set(states) else 0
+    return ILL if states & {"cut", "failed", "broken"} else 0
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from xpbench.bench.commands.table import table
+from xpbench.bench.report.table import METRICS as KNOWN
 
 METRICS = ("latency", "device", "kernel", "roof", "memory", "energy", "transfer")
 
@@ -13,6 +14,9 @@ def page(run: Path) -> str:
     parts = [f"# {run.name}"]
     draft = run / ".table.md"
     for metric in METRICS:
+        if metric not in KNOWN:
+            parts.append(f"## {metric}\n\nNot shown: this xpbench has no such metric.")
+            continue
         try:
             table([run], form="md", metric=metric, out=draft)
             parts.append(f"## {metric}\n\n{draft.read_text(encoding='utf-8').strip()}")
