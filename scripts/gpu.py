@@ -61,12 +61,12 @@ class Call:
             _set_aside(folder)
             stored |= {"state": "waiting", "steps": {}}
         folder.mkdir(parents=True, exist_ok=True)
-        deadline = min(self.end, time.monotonic() + STAGE_SECONDS)
         try:
-            while step := self._next(name, folder):
-                if deadline - time.monotonic() < LEAST_STEP_SECONDS:
-                    break
+            step = self._next(name, folder)
+            deadline = min(self.end, time.monotonic() + STAGE_SECONDS)
+            while step and deadline - time.monotonic() >= LEAST_STEP_SECONDS:
                 self._take(name, folder, step, deadline)
+                step = self._next(name, folder)
         finally:
             steps = STAGES[name](self.machine, folder)
             self.record.close(name, [step.name for step in steps])
@@ -232,8 +232,10 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Works, packs, prints what is there, and returns the exit code."""
     began = time.monotonic()
-    for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, signal.default_int_handler)
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # What `nohup` made us ignore stays ignored; of Ctrl-C, what we start must be able to hear.
+        if ending is signal.SIGINT or signal.getsignal(ending) is not signal.SIG_IGN:
+            signal.signal(ending, signal.default_int_handler)
     try:
         options = _parsed(arguments)
         if options.list:
@@ -280,7 +282,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         call.pack(min(end, time.monotonic() + STAGE_SECONDS))
     except KeyboardInterrupt:
         # An impatient second Ctrl-C must not cost the archive.
-        for ending in (signal.SIGINT, signal.SIGTERM):
+        for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(ending, signal.SIG_IGN)
         interrupted = True
         call.pack(0.0)

@@ -36,9 +36,9 @@ def archive(out: Path, piece: int = PIECE, pieces: int = PIECES) -> tuple[list[P
     one by one, as ``xpbench table`` reads them. Returns the files, and the names of what did not fit:
     the smallest go first.
     """
-    for old in out.glob(f"{NAME}.*"):
-        old.unlink()
-    stream = _Pieces(out / NAME, piece)
+    for torn in out.glob(f".{NAME}.*"):
+        torn.unlink()
+    stream = _Pieces(out / f".{NAME}", piece)
     room = pieces * piece - min(MARGIN, piece)
     omitted = []
     with tarfile.open(fileobj=stream, mode="w|gz") as tar:
@@ -49,7 +49,9 @@ def archive(out: Path, piece: int = PIECE, pieces: int = PIECES) -> tuple[list[P
             entry = tarfile.TarInfo(f"{out.name}/{name}")
             entry.size = len(content)
             tar.addfile(entry, io.BytesIO(content))
-    return stream.files, omitted
+    for old in out.glob(f"{NAME}.*"):
+        old.unlink()
+    return [draft.rename(out / draft.name.removeprefix(".")) for draft in stream.files], omitted
 
 
 def _contents(out: Path) -> Iterator[tuple[str, bytes]]:
