@@ -120,6 +120,7 @@ class Cupy(Backend):
     asynchronous = True
     default = True
     home = "cuda"
+    dtypes = ("float32", "float64", "float16")
 
     def __init__(self) -> None:
         super().__init__()
@@ -132,6 +133,11 @@ class Cupy(Backend):
         if setting.cache:
             variables["CUPY_CACHE_DIR"] = str(Path(setting.cache) / "cupy")
         return variables
+
+    def declines(self, dtype: str) -> str | None:
+        if dtype == "bfloat16":
+            return "CuPy holds bfloat16, and computes a part of its functions in it only (14.2)"
+        return super().declines(dtype)
 
     def devices(self) -> list[str]:
         import cupy

@@ -159,6 +159,7 @@ class Jax(Backend):
     install = 'pip install "xpbench[jax]"'
     asynchronous = True
     default = True
+    dtypes = ("float32", "float64", "float16", "bfloat16")
     vocabulary: type[JaxVocabulary] = JaxVocabulary
 
     def __init__(self) -> None:

@@ -121,6 +121,13 @@ class Numpy(Backend):
         random = HostDraws(self.library)
         self.xp = NumpyVocabulary(namespace, scipy, special=special, random=random)
 
+    def declines(self, dtype: str) -> str | None:
+        if dtype == "float16":
+            return "NumPy holds float16 to save memory: it computes it number by number, without BLAS"
+        if dtype == "bfloat16":
+            return "NumPy has no bfloat16: ml_dtypes lends it one to hold, and no products of it"
+        return super().declines(dtype)
+
     def compute_dtype(self, compute: Callable[..., Any], arrays: Sequence[Array], dtype: str) -> str:
         if dtype != "float32":
             return dtype

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from xpbench.bench import threads
+from xpbench.bench import floating, threads
 from xpbench.bench.backend import Backend, Setting
 from xpbench.bench.draws import Draws, Shape
 from xpbench.bench.exceptions import Unsupported
@@ -223,6 +223,7 @@ class Torch(Backend):
     distributions = ("torch", "array-api-compat")
     install = 'pip install "xpbench[torch]"'
     default = True
+    dtypes = ("float32", "float64", "float16", "bfloat16")
     vocabulary: type[TorchVocabulary] = TorchVocabulary
 
     def __init__(self) -> None:
@@ -269,18 +270,28 @@ class Torch(Backend):
     def put(self, array: np.ndarray) -> Array:
         import torch
 
-        tensor = torch.tensor(np.asarray(array, order="C"), device=self.setting.device)
+        tensor = torch.tensor(_known(np.asarray(array, order="C")), device=self.setting.device)
+        tensor = tensor.view(torch.bfloat16) if array.dtype == floating.BFLOAT16 else tensor
         self.wait((tensor,))
         return tensor
 
     def borrow(self, array: np.ndarray) -> Array:
         import torch
 
-        return torch.from_numpy(array) if self.setting.device == "cpu" else self.put(array)
+        if self.setting.device != "cpu":
+            return self.put(array)
+        tensor = torch.from_numpy(_known(array))
+        return tensor.view(torch.bfloat16) if array.dtype == floating.BFLOAT16 else tensor
 
     def fetch(self, array: Array) -> np.ndarray:
-        host: np.ndarray = array.detach().cpu().numpy()
-        return host
+        import torch
+
+        host = array.detach().cpu()
+        if host.dtype == torch.bfloat16:
+            bits: np.ndarray = host.contiguous().view(torch.int16).numpy()
+            return bits.view(floating.BFLOAT16)
+        fetched: np.ndarray = host.numpy()
+        return fetched
 
     def wait(self, outputs: Sequence[Array]) -> None:
         if self._synchronize is not None:
@@ -333,6 +344,8 @@ class Torch(Backend):
         return {
             "threads": torch.get_num_threads(),
             "matmul_precision": torch.get_float32_matmul_precision(),
+            "float16_reduced_sums": torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction,
+            "bfloat16_reduced_sums": torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction,
             "cudnn_tf32": cudnn.conv.fp32_precision == "tf32" if new else cudnn.allow_tf32,
             **threads.in_force(),
         }
@@ -345,6 +358,11 @@ def device_activities(events: Iterable[Any], kind: str) -> Iterator[tuple[str, f
             yield event.name, event.time_range.elapsed_us() * 1e-6
 
 
+def _known(array: np.ndarray) -> np.ndarray:
+    """``array``, or its bits where it is of bfloat16, which torch takes from no host array."""
+    return array.view(np.int16) if array.dtype == floating.BFLOAT16 else array
+
+
 def _set_precision(torch: Any, *, tf32: bool) -> None:
     # Inductor reads the old switches, cuDNN's own is the new one alone, and where the two disagree
     # torch raises: so both are set. Some releases warn about the old ones.
@@ -354,3 +372,6 @@ def _set_precision(torch: Any, *, tf32: bool) -> None:
         torch.backends.cudnn.allow_tf32 = tf32
     if hasattr(torch.backends.cudnn, "fp32_precision"):
         torch.backends.cudnn.fp32_precision = "tf32" if tf32 else "ieee"
+    # Unasked, partial sums of two bytes are rounded to two bytes before they are added up.
+    torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
+    torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from xpbench.bench import floating
 from xpbench.bench.kernel import Errors, Kernel
 from xpbench.bench.measures import Disagreement, cast_up, largest_ratio, misshapen, names
 
@@ -57,7 +58,7 @@ def judge(
     static
         The integers that ``compute`` received.
     dtype
-        The dtype of the case, ``"float32"`` or ``"float64"``.
+        The dtype of the case, one of ``xpbench.bench.case.DTYPES``.
 
     Raises
     ------
@@ -120,7 +121,7 @@ def forward_errors(
     length = max((axis for array in inputs for axis in np.shape(array)), default=1)
     pairs = {}
     for name, output, exact in zip(names(outputs), outputs, reference, strict=True):
-        if output.dtype.kind in "fc":
+        if floating.kind(output.dtype) in "fc":
             pairs[name] = (_relative_to_largest(output, exact), 4 * math.sqrt(length))
         else:
             pairs[name] = (float(np.count_nonzero(output != exact)), 0.0)
@@ -175,7 +176,7 @@ def _faults(
 
 
 def _expected_dtype(like: np.ndarray, dtype: str) -> np.dtype[Any]:
-    if like.dtype.kind == "f":
+    if floating.kind(like.dtype) == "f":
         return np.dtype(dtype)
     return np.result_type(dtype, np.complex64) if like.dtype.kind == "c" else like.dtype
 
@@ -186,7 +187,7 @@ def _same_kind(seen: np.dtype[Any], expected: np.dtype[Any]) -> bool:
 
 
 def _not_finite(name: str, output: np.ndarray, exact: np.ndarray | None, other: str) -> Iterator[str]:
-    if output.dtype.kind not in "fc":
+    if floating.kind(output.dtype) not in "fc":
         return
     wrong = ~np.isfinite(output)
     meant = "all finite"
@@ -239,4 +240,4 @@ def _relative_to_largest(output: np.ndarray, exact: np.ndarray) -> float:
     known = np.isfinite(exact)
     error = np.abs(cast_up(output[known]) - exact[known])
     largest = np.max(np.abs(exact[known]), initial=0.0)
-    return largest_ratio(error, largest) / float(np.finfo(output.dtype).eps)
+    return largest_ratio(error, largest) / floating.eps(output.dtype)

@@ -54,6 +54,9 @@ class Backend:
     default: ClassVar[bool] = False
     """Whether a run that names no backend takes this one, where it is usable."""
 
+    dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64")
+    """The dtypes it computes in; a case in another is ``unsupported``."""
+
     home: ClassVar[str] = "cpu"
     """The device that cells are named after where the backend finds none."""
 
@@ -119,6 +122,12 @@ class Backend:
         self.require_device(setting.device)
         self.setting = setting
         self.xp = Vocabulary(importlib.import_module(self.library))
+
+    def declines(self, dtype: str) -> str | None:
+        """Why it computes nothing in ``dtype``; ``None`` where it does."""
+        if dtype in self.dtypes:
+            return None
+        return f"{self.name} does not compute in {dtype}; it does in {', '.join(self.dtypes)}"
 
     def put(self, array: np.ndarray) -> Array:
         """A host array as an array of the library on the device; returns when it has arrived."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import xpbench
-from xpbench.bench import calibration, journal, machine, processor, registry, sources
+from xpbench.bench import calibration, floating, journal, machine, processor, registry, sources
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.measurement import Measurement
 from xpbench.bench.plan import Settings
@@ -103,9 +103,9 @@ def _header(prepared: Plan, folder: Path, created: str) -> dict[str, Any]:
             },
         )
         size = dict(case.size)
-        itemsize = int(case.dtype.removeprefix("float")) // 8
         entry["flops"][case.size_text] = kernel.flop_count(size)
-        entry["traffic"][f"{case.size_text}/{case.dtype}"] = kernel.traffic_bytes(itemsize, size)
+        traffic = kernel.traffic_bytes(floating.itemsize(case.dtype), size)
+        entry["traffic"][f"{case.size_text}/{case.dtype}"] = traffic
     return {
         "schema": journal.SCHEMA,
         "name": folder.name,

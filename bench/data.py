@@ -4,14 +4,14 @@ import hashlib
 import json
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from xpbench.bench import registry
+from xpbench.bench import floating, registry
 from xpbench.bench.case import Case
 from xpbench.bench.clock import as_sequence
 from xpbench.bench.exceptions import Unsupported, is_refusal
@@ -47,7 +47,7 @@ class DataFault(Exception):
 
 def widen(array: np.ndarray) -> np.ndarray:
     """A copy, in double precision where it is floating or complex: an oracle may write to it."""
-    wide = {"f": np.float64, "c": np.complex128}.get(array.dtype.kind, array.dtype)
+    wide = {"f": np.float64, "c": np.complex128}.get(floating.kind(array.dtype), array.dtype)
     return np.array(array, dtype=wide)
 
 
@@ -77,7 +77,7 @@ def store(folder: Path, case: Case, kernel: Kernel, seed: int) -> None:
     try:
         data = draw(kernel, case, seed)
         for index, array in enumerate(data.inputs):
-            np.save(place / f"input-{index}.npy", array, allow_pickle=False)
+            np.save(place / f"input-{index}.npy", _storable(array), allow_pickle=False)
         for index, array in enumerate(data.reference or ()):
             np.save(place / f"reference-{index}.npy", array, allow_pickle=False)
     except Unsupported as lack:
@@ -90,7 +90,8 @@ def store(folder: Path, case: Case, kernel: Kernel, seed: int) -> None:
         _write(place, {"status": status, "reason": reason})
     else:
         references = None if data.reference is None else len(data.reference)
-        _write(place, {"inputs": len(data.inputs), "references": references})
+        bits = [index for index, array in enumerate(data.inputs) if array.dtype == floating.BFLOAT16]
+        _write(place, {"inputs": len(data.inputs), "references": references, "bfloat16": bits})
 
 
 def load(folder: Path, case: Case) -> Data:
@@ -111,7 +112,25 @@ def load(folder: Path, case: Case) -> Data:
     references = None
     if made["references"] is not None:
         references = tuple(_map(place / f"reference-{index}.npy") for index in range(made["references"]))
-    return Data(tuple(_map(place / f"input-{index}.npy") for index in range(made["inputs"])), references)
+    inputs = [_map(place / f"input-{index}.npy") for index in range(made["inputs"])]
+    for index in made["bfloat16"]:
+        inputs[index] = inputs[index].view(floating.BFLOAT16)
+    return Data(tuple(inputs), references)
+
+
+def keep_outputs(folder: Path, case: Case, outputs: Sequence[np.ndarray]) -> None:
+    """Writes the outputs of ``case`` for ``kept_outputs``."""
+    named = {f"{index} {array.dtype}": _storable(array) for index, array in enumerate(outputs)}
+    np.savez(outputs_file(folder, case), allow_pickle=False, **named)
+
+
+def kept_outputs(folder: Path, case: Case) -> list[np.ndarray]:
+    """What ``keep_outputs`` wrote of ``case``, in its order."""
+    with np.load(outputs_file(folder, case), allow_pickle=False) as stored:
+        return [
+            stored[name].view(floating.BFLOAT16) if name.endswith(" bfloat16") else stored[name]
+            for name in stored.files
+        ]
 
 
 def outputs_file(folder: Path, case: Case) -> Path:
@@ -123,6 +142,11 @@ def _map(path: Path) -> np.ndarray:
     # An array without entries has no bytes to map.
     array: np.ndarray = np.load(path, allow_pickle=False)
     return np.load(path, mmap_mode="r", allow_pickle=False) if array.size else array
+
+
+def _storable(array: np.ndarray) -> np.ndarray:
+    """``array``, or its bits where it is of bfloat16: a file would bring it back without its dtype."""
+    return array.view(np.uint16) if array.dtype == floating.BFLOAT16 else array
 
 
 def _write(place: Path, made: dict[str, Any]) -> None:

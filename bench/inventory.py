@@ -12,7 +12,7 @@ def list_kernels(*files: str | Path) -> list[dict[str, Any]]:
 
     ``kernel``, ``chapter``, ``title``, ``sizes``, ``file``, ``line``; ``description`` holds the formula,
     shapes, cost and source, ``measure`` how errors are taken and where their limits come from, and
-    ``error_unit`` what they are counted in.
+    ``error_unit`` what they are counted in, ``dtypes`` where those limits hold.
     """
     found = registry.find([Path(file) for file in files])
     return [
@@ -24,6 +24,7 @@ def list_kernels(*files: str | Path) -> list[dict[str, Any]]:
             "file": kernel.file,
             "line": kernel.line,
             "error_unit": kernel.error_unit,
+            "dtypes": list(kernel.dtypes),
             "description": inspect.getdoc(kernel.compute) or "",
             "measure": inspect.getdoc(kernel.errors or agreement.forward_errors) or "",
         }

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from xpbench.bench.case import DTYPES
 from xpbench.bench.exceptions import XpbenchError
 
 Array = Any
@@ -68,6 +69,9 @@ class Kernel:
         ``"eps"``, or ``"standard errors"`` for a random kernel.
     oracle_flops
         Above this many ``flops`` the oracle is not called and ``errors`` receives ``None`` for it.
+    dtypes
+        The dtypes of cases in which the limits of ``errors`` hold, of ``float32``, ``float64``,
+        ``float16`` and ``bfloat16``.
 
     Raises
     ------
@@ -86,6 +90,7 @@ class Kernel:
     chapter: str = "user"
     error_unit: str = "eps"
     oracle_flops: float = math.inf
+    dtypes: tuple[str, ...] = ("float32", "float64")
     file: str = field(init=False, default="")
     line: int = field(init=False, default=0)
 
@@ -94,6 +99,7 @@ class Kernel:
         object.__setattr__(self, "file", str(Path(caller.f_code.co_filename).resolve()))
         object.__setattr__(self, "line", caller.f_lineno)
         object.__setattr__(self, "static", tuple(self.static))
+        object.__setattr__(self, "dtypes", tuple(self.dtypes))
         self._check()
         sizes = {name: MappingProxyType(dict(size)) for name, size in self.sizes.items()}
         object.__setattr__(self, "sizes", MappingProxyType(sizes))
@@ -160,6 +166,10 @@ class Kernel:
             raise XpbenchError(
                 f"{where}: compute= must be a named function (def softmax(xp, x): ...), "
                 f"because its name is the kernel's name; this one is called {self.name!r}"
+            )
+        if not self.dtypes or not set(self.dtypes) <= set(DTYPES):
+            raise XpbenchError(
+                f"{where}: dtypes= must name some of {', '.join(DTYPES)}, not {self.dtypes!r}"
             )
         if not isinstance(self.sizes, Mapping) or not self.sizes:
             raise XpbenchError(

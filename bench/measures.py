@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from xpbench.bench import floating
 from xpbench.bench.kernel import Errors
 
 POWER_STEPS = 10
+ACCUMULATOR_EPS = 2.0**-23
+"""Of float32, in which libraries sum what has two bytes."""
 
 
 class Disagreement(Exception):
@@ -41,8 +44,8 @@ def epsilon(outputs: Sequence[np.ndarray]) -> float:
         If no output is floating.
     """
     for output in outputs:
-        if output.dtype.kind in "fc":
-            return float(np.finfo(output.dtype).eps)
+        if floating.kind(output.dtype) in "fc":
+            return floating.eps(output.dtype)
     raise ValueError("eps is defined for floating outputs, and there is none")
 
 
@@ -52,6 +55,32 @@ def largest_ratio(error: Any, scale: Any) -> float:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.where(error == 0, 0.0, error / scale)
     return float(np.max(ratios, initial=0.0))
+
+
+def summation_bound(bound: Any, exact: Any, eps: float, limit: float) -> Any:
+    """What the error of a sum of products is divided by, to be compared with ``limit`` in ``eps``.
+
+    In float32 and float64 it is ``bound``. Two bytes a number are summed by no library in two bytes: a
+    product of two such numbers is exact in float32, where it is added to the others, and what they come
+    to is rounded once, to the output (Blanchard, Higham, Lopez, Mary & Pranesh, "Mixed precision block
+    fused multiply-add", SIAM J. Sci. Comput. 42, 2020, section 2). So the error is at most
+
+        limit eps32 bound + eps / 2 |exact|,
+
+    the first by whatever ``bound`` and ``limit`` were derived from, with the eps of float32, and the
+    second exactly. The second is nearly all of it, and is reached: of many entries one errs by as much.
+    """
+    if eps <= ACCUMULATOR_EPS:
+        return bound
+    return bound * (ACCUMULATOR_EPS / eps) + np.abs(exact) / (2 * limit)
+
+
+def accumulation(eps: float) -> float:
+    """The eps that sums of numbers of this ``eps`` are taken with, over it: 1 in float32 and float64.
+
+    See ``summation_bound`` for the others.
+    """
+    return min(1.0, ACCUMULATOR_EPS / eps)
 
 
 def entry_errors(
@@ -170,7 +199,7 @@ def misshapen(seen: Sequence[tuple[int, ...]], expected: Sequence[tuple[int, ...
 
 
 def cast_up(array: np.ndarray) -> np.ndarray:
-    wide = {"f": np.float64, "c": np.complex128}.get(array.dtype.kind)
+    wide = {"f": np.float64, "c": np.complex128}.get(floating.kind(array.dtype))
     return array if wide is None else array.astype(wide)
 
 

@@ -25,7 +25,8 @@ Devices = Annotated[
     list[str] | None, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1, ... Repeatable.")
 ]
 Dtypes = Annotated[
-    list[str] | None, typer.Option("--dtype", metavar="NAME", help="float32 or float64. Repeatable.")
+    list[str] | None,
+    typer.Option("--dtype", metavar="NAME", help="float32, float64, float16 or bfloat16. Repeatable."),
 ]
 Sizes = Annotated[
     list[str] | None,

@@ -153,13 +153,34 @@ def select(registry: Registry, request: Request) -> list[Row]:
     for text in request.sizes:
         if not any(True for kernel in kernels for _ in sizes_of(kernel, (text,), preset)):
             raise XpbenchError(_unknown_size(text, kernels))
+    dtypes = request.dtypes or preset.dtypes
+    if request.kernels:
+        _require_dtypes(kernels, dtypes)
     rows = [
         Row(kernel.name, size, size_name, dtype)
         for kernel in kernels
         for size_name, size in sizes_of(kernel, request.sizes, preset)
-        for dtype in request.dtypes or preset.dtypes
+        for dtype in dtypes
+        if dtype in kernel.dtypes
     ]
+    if not rows:
+        able = sorted(k.name for k in registry.kernels.values() if set(dtypes) & set(k.dtypes))
+        raise XpbenchError(
+            f"none of the kernels chosen takes {' or '.join(dtypes)}: name one that does, of "
+            f"{', '.join(able) or 'which there is none'}"
+        )
     return list(dict.fromkeys(rows))
+
+
+def _require_dtypes(kernels: Sequence[Kernel], dtypes: Sequence[str]) -> None:
+    """Raises for the first kernel whose limits hold in another dtype than these."""
+    for kernel in kernels:
+        for dtype in dtypes:
+            if dtype not in kernel.dtypes:
+                raise XpbenchError(
+                    f"{kernel.name} does not take {dtype}: its limits hold in "
+                    f"{', '.join(kernel.dtypes)}; choose of those with --dtype"
+                )
 
 
 def _unknown_size(text: str, kernels: Sequence[Kernel]) -> str:

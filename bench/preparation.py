@@ -130,8 +130,13 @@ def prepare(
         raise NothingMeasured(
             f"no backend chosen has the device {' or '.join(request.devices)} ({have})"
         )
-    if baseline.split("@")[0] not in devices:
-        baseline = _another_baseline(baseline, devices)
+    able = {
+        name: of_it
+        for name, of_it in devices.items()
+        if any(found.backends[name].declines(row.dtype) is None for row in rows)
+    }
+    if baseline.split("@")[0] not in (able or devices):
+        baseline = _another_baseline(baseline, able or devices)
         settings = replace(settings, baseline=baseline)
     devices = dict(sorted(devices.items(), key=lambda item: item[0] != baseline.split("@")[0]))
     cases = plan.place(rows, devices, settings.threads, precision)
@@ -186,7 +191,8 @@ def _declared(file: Path, noun: str, found: Sequence[_T]) -> Sequence[_T]:
 
 
 def _another_baseline(asked: str, devices: Mapping[str, Sequence[str]]) -> str:
-    """The first backend of the run, where the usual baseline is not among them.
+    """The first backend of the run that computes in one of its dtypes, where the usual baseline is not
+    among them.
 
     Raises
     ------
@@ -195,7 +201,8 @@ def _another_baseline(asked: str, devices: Mapping[str, Sequence[str]]) -> str:
     """
     if asked != BASELINE:
         raise XpbenchError(
-            f"--baseline {asked!r} is not measured in this run: expected one of {', '.join(devices)}"
+            f"--baseline {asked!r} is not measured in this run, or in none of its dtypes: expected one "
+            f"of {', '.join(devices)}"
         )
     return next(iter(devices))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from xpbench.bench import clock
+from xpbench.bench import clock, floating
 from xpbench.bench.backend import Backend
 from xpbench.bench.roof import CACHE_TIMES, FALLBACK_CACHE, Roof
 
@@ -69,7 +69,7 @@ def side(dtype: str, cache_bytes: int | None, largest: int) -> int:
     """The n of the n by n arrays of a bandwidth: ``CACHE_TIMES`` the last-level cache, within what a
     roof may take of memory and time."""
     wanted = CACHE_TIMES * (cache_bytes or FALLBACK_CACHE)
-    return math.isqrt(max(SMALLEST_ARRAY, min(wanted, largest)) // np.dtype(dtype).itemsize)
+    return math.isqrt(max(SMALLEST_ARRAY, min(wanted, largest)) // floating.itemsize(dtype))
 
 
 @dataclass
@@ -181,7 +181,7 @@ def _zeros(dtype: str, n: int) -> np.ndarray:
 
 
 def _bytes(dtype: str, n: int) -> int:
-    return n * n * np.dtype(dtype).itemsize
+    return n * n * floating.itemsize(dtype)
 
 
 def _tried(figure: Callable[[], Any]) -> Any:

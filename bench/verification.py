@@ -103,8 +103,7 @@ class _Outputs:
         return found
 
     def _load(self, case: Case) -> list[np.ndarray]:
-        with np.load(data.outputs_file(self.folder, case), allow_pickle=False) as stored:
-            return [stored[name] for name in stored.files]
+        return data.kept_outputs(self.folder, case)
 
 
 def _rows(cases: Sequence[Case]) -> list[list[Case]]:

@@ -17,6 +17,7 @@ from xpbench.bench import (
     agreement,
     clock,
     data,
+    floating,
     flush,
     journal,
     machine,
@@ -98,6 +99,8 @@ class Worker:
 
     def _measure(self, record: Measurement, kernel: Kernel, timer: Timer) -> Measurement:
         case, backend, task = record.case, self.backend, self.task
+        if reason := backend.declines(case.dtype):
+            raise Unsupported(reason)
         made = data.load(task.data, case)
         static = kernel.static_of(dict(case.size))
         _bring_into_memory(made.inputs)
@@ -270,7 +273,7 @@ class Worker:
         """A kernel that writes to its inputs computes something else in every call."""
         for index, (array, host) in enumerate(zip(arrays, made.inputs, strict=True)):
             if not np.array_equal(
-                np.asarray(self.backend.fetch(array)), host, equal_nan=host.dtype.kind in "fc"
+                np.asarray(self.backend.fetch(array)), host, equal_nan=floating.kind(host.dtype) in "fc"
             ):
                 reason = f"compute changed its input {index}; a kernel must leave its inputs as they are"
                 raise Finished(replace(record, status="wrong", reason=reason, samples=()))
@@ -279,8 +282,7 @@ class Worker:
         return _copies(self.backend.fetch(output) for output in clock.as_sequence(outputs))
 
     def _keep(self, case: Case, outputs: Sequence[np.ndarray]) -> None:
-        path = data.outputs_file(self.task.outputs, case)
-        np.savez(path, *outputs, allow_pickle=False)
+        data.keep_outputs(self.task.outputs, case, outputs)
 
 
 class Session:
@@ -422,7 +424,7 @@ def main(task_file: str) -> None:
     def finish() -> None:
         # After the cases, whose first calls must find a library that has compiled nothing yet.
         cache = backend.cache_bytes()
-        for dtype in task.roofs:
+        for dtype in filter(lambda dtype: backend.declines(dtype) is None, task.roofs):
             roof = roofs.measure(backend, dtype, task.setting.precision, task.fork, cache)
             journal.append_roof(task.run, roof)
             say(event="roofs", dtype=dtype, spent={"roofs": roof.timed_s})

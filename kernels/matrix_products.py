@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xpbench import Kernel, epsilon, evenly_spaced, largest_ratio, widened
+from xpbench import Kernel, epsilon, evenly_spaced, largest_ratio, summation_bound, widened
 from xpbench.bench.kernel import Array, Errors
 
 ALL_ROWS = 2048
@@ -50,6 +50,8 @@ def errors(
     up to a standard deviation of at most u n / sqrt(2), where an entry of C has sqrt(n). This sees a
     fault spread thinly over all entries, at any n. Without the oracle the norm of ``C - AB`` is
     estimated from its products with random vectors of signs, whose mean square it is (Freivalds).
+
+    In half precision both hold of sums in float32, rounded once at the end: see ``summation_bound``.
     """
     n = a.shape[0]
     (c,) = widened(outputs, (n, n))
@@ -62,10 +64,12 @@ def errors(
     else:
         distance = float(np.linalg.norm(c - exact[0]))
     scale = np.linalg.norm(a) * np.linalg.norm(b) / math.sqrt(n)
-    eps = epsilon(outputs)
+    eps, limit = epsilon(outputs), math.sqrt(n)
+    bound = summation_bound(bound, product, eps, limit)
+    scale = summation_bound(scale, np.linalg.norm(c), eps, limit)
     return {
-        "entries": (largest_ratio(c[rows] - product, bound) / eps, math.sqrt(n)),
-        "norm": (largest_ratio(distance, scale) / eps, math.sqrt(n)),
+        "entries": (largest_ratio(c[rows] - product, bound) / eps, limit),
+        "norm": (largest_ratio(distance, scale) / eps, limit),
     }
 
 
@@ -78,6 +82,7 @@ Kernel(
     traffic=lambda itemsize, n: 3 * itemsize * n**2,
     sizes={"small": {"n": 64}, "medium": {"n": 512}, "large": {"n": 2048}, "huge": {"n": 8192}},
     oracle_flops=2 * 2048**3,
+    dtypes=("float32", "float64", "float16", "bfloat16"),
     chapter="linear_algebra",
 )
 
@@ -119,6 +124,8 @@ def batched_errors(
     that. Without the oracle the
     norms are estimated from products with random vectors of signs, whose mean square they are: at
     n = 64, for errors without a pattern, within a fourth (Freivalds; Hutchinson).
+
+    In half precision both hold of sums in float32, rounded once at the end: see ``summation_bound``.
     """
     batch, n = a.shape[:2]
     (c,) = widened(outputs, a.shape)
@@ -134,10 +141,12 @@ def batched_errors(
         distance = np.linalg.norm(c - product, axis=(1, 2))
     bound = np.abs(a[sample]) @ np.abs(b[sample])
     scale = np.linalg.norm(a, axis=(1, 2)) * np.linalg.norm(b, axis=(1, 2)) / math.sqrt(n)
-    eps = epsilon(outputs)
+    eps, limit = epsilon(outputs), math.sqrt(n)
+    bound = summation_bound(bound, product, eps, limit)
+    scale = summation_bound(scale, np.linalg.norm(c, axis=(1, 2)), eps, limit)
     return {
-        "entries": (largest_ratio(c[sample] - product, bound) / eps, math.sqrt(n)),
-        "norm": (largest_ratio(distance, scale) / eps, math.sqrt(n)),
+        "entries": (largest_ratio(c[sample] - product, bound) / eps, limit),
+        "norm": (largest_ratio(distance, scale) / eps, limit),
     }
 
 
@@ -155,6 +164,7 @@ Kernel(
         "huge": {"batch": 4096, "n": 128},
     },
     oracle_flops=5e9,
+    dtypes=("float32", "float64", "float16", "bfloat16"),
     chapter="linear_algebra",
 )
 
@@ -202,5 +212,6 @@ Kernel(
         "large": {"m": 4096, "n": 6144},
         "huge": {"m": 16384, "n": 12288},
     },
+    dtypes=("float32", "float64", "float16", "bfloat16"),
     chapter="linear_algebra",
 )

@@ -5,7 +5,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xpbench import Kernel, epsilon, evenly_spaced, largest_ratio, widened
+from xpbench import (
+    Kernel,
+    accumulation,
+    epsilon,
+    evenly_spaced,
+    largest_ratio,
+    summation_bound,
+    widened,
+)
 from xpbench.bench.kernel import Array, Errors
 
 EPSILON = 1e-5
@@ -58,11 +66,15 @@ def softmax_errors(outputs: Sequence[np.ndarray], exact: Sequence[np.ndarray], x
     ``entries``: the largest |y - y64| / (y64 v), v^2 = 0.09 t^2 + k / 36 + 0.43 with exp and the
     division in the constant. Limit 6, for the largest of millions. ``sums``: the largest
     |sum_j y_ij - 1| over sqrt(k / 36 + 0.09), limit 6: what exp does cancels.
+
+    In half precision sums are of float32, so that k / 36 is as good as nothing. The smallest numbers of
+    float16 are 2^-24 apart, and half of that is lost where exp and where the division fall below 2^-14.
     """
     (y,) = widened(outputs, x.shape)
-    eps, terms = epsilon(outputs), x.shape[1] / 36
+    eps = epsilon(outputs)
+    terms = x.shape[1] / 36 * accumulation(eps) ** 2
     below = np.max(x, axis=1, keepdims=True) - x
-    scale = exact[0] * np.sqrt(0.09 * below**2 + terms + 0.43)
+    scale = exact[0] * np.sqrt(0.09 * below**2 + terms + 0.43) + spacing(outputs) / (6 * eps)
     sums = np.sum(y, axis=1)
     return {
         "entries": (largest_ratio(y - exact[0], scale) / eps, 6.0),
@@ -83,8 +95,14 @@ Kernel(
         "large": {"n": 4096, "k": 8192},
         "huge": {"n": 16384, "k": 8192},
     },
+    dtypes=("float32", "float64", "float16", "bfloat16"),
     chapter="models",
 )
+
+
+def spacing(outputs: Sequence[np.ndarray]) -> float:
+    """Between the numbers next to 0, where that is more than nothing: in float16, 2^-24."""
+    return 2.0**-24 if outputs[0].dtype == np.float16 else 0.0
 
 
 def layer_norm(xp: Array, x: Array, gain: Array, bias: Array) -> Array:
@@ -142,10 +160,11 @@ def layer_norm_errors(
 
         w^2 = g^2 ((d / 36 + 0.25) mean(x_i^2) / s^2 + (d / 144 + 0.54) z^2) + 0.09 y^2
 
-    ``entries``: the largest |y - y64| / w. Limit 6, for the largest of millions.
+    ``entries``: the largest |y - y64| / w. Limit 6, for the largest of millions. In half precision sums
+    are of float32, so that d / 36 and d / 144 are as good as nothing.
     """
     (y,) = widened(outputs, x.shape)
-    d = x.shape[1]
+    d = x.shape[1] * accumulation(epsilon(outputs)) ** 2
     power = np.mean(x**2, axis=1, keepdims=True) / (np.var(x, axis=1, keepdims=True) + EPSILON)
     of_z = ((exact[0] - bias) / gain) ** 2
     scale = gain**2 * ((d / 36 + 0.25) * power + (d / 144 + 0.54) * of_z) + 0.09 * exact[0] ** 2
@@ -165,6 +184,7 @@ Kernel(
         "large": {"n": 16384, "d": 2048},
         "huge": {"n": 32768, "d": 4096},
     },
+    dtypes=("float32", "float64", "float16", "bfloat16"),
     chapter="models",
 )
 
@@ -224,7 +244,7 @@ def attention_errors(
         rows = np.arange(n)
         if exact is None:
             rows = np.unique([0, n - 1, *rng.integers(n, size=SAMPLED_QUERIES)])
-        right, scale = attended(rows, q[head], k[head], v[head])
+        right, scale = attended(rows, q[head], k[head], v[head], accumulation(eps))
         if exact is not None:
             right = exact[0][head]
         worst = max(worst, largest_ratio(y[head][rows] - right, scale))
@@ -232,7 +252,7 @@ def attention_errors(
 
 
 def attended(
-    rows: np.ndarray, q: np.ndarray, k: np.ndarray, v: np.ndarray
+    rows: np.ndarray, q: np.ndarray, k: np.ndarray, v: np.ndarray, summed: float = 1.0
 ) -> tuple[np.ndarray, np.ndarray]:
     """The outputs of some queries of one head, and what rounding makes of each, over eps.
 
@@ -250,7 +270,12 @@ def attended(
     sqrt(i) / 6 eps:
 
         w_i^2 = sum_j p_ij^2 e_ij^2 (v_j - y_i)^2 + 0.09 (i / 6 + 1) sum_j p_ij^2 v_j^2 + (i / 17) y_i^2
+
+    ``summed`` is the eps that sums are taken with, over eps. Where it is below 1, the roundings within a
+    sum, whose number grows with d or i, are ``summed`` times as large, and there is one more at its end,
+    to the dtype of the scores and of the outputs: 0.09 s_ij^2 and 0.09 y_i^2.
     """
+    of_sums, once = summed**2, 0.0 if summed == 1 else 1.0
     (n, d), i = k.shape, rows[:, None] + 1
     s = q[rows] @ k.T / math.sqrt(d)
     s[np.arange(n) >= i] = -math.inf
@@ -259,11 +284,12 @@ def attended(
     p /= np.sum(p, axis=1, keepdims=True)
     s, t = np.where(p > 0, s, 0), np.where(p > 0, t, 0)
     products = q[rows] ** 2 @ (k**2).T / d
-    of_scores = p**2 * (0.09 * (d / 6 * products + (d / 3 + 2) * s**2 + t**2) + 0.34)
+    of_products = of_sums * (d / 6 * products + d / 3 * s**2)
+    of_scores = p**2 * (0.09 * (of_products + (2 + once) * s**2 + t**2) + 0.34)
     y = p @ v
     moved = of_scores @ v**2 - 2 * y * (of_scores @ v) + y**2 * np.sum(of_scores, axis=1, keepdims=True)
-    summed = 0.09 * (i / 6 + 1) * (p**2 @ v**2) + i / 17 * y**2
-    return y, np.sqrt(np.maximum(moved, 0) + summed)
+    of_values = 0.09 * (of_sums * i / 6 + 1) * (p**2 @ v**2) + (of_sums * i / 17 + 0.09 * once) * y**2
+    return y, np.sqrt(np.maximum(moved, 0) + of_values)
 
 
 Kernel(
@@ -280,6 +306,7 @@ Kernel(
         "huge": {"b": 16, "h": 16, "n": 2048, "d": 64},
     },
     oracle_flops=1e10,
+    dtypes=("float32", "float64", "float16", "bfloat16"),
     chapter="models",
 )
 
@@ -341,6 +368,8 @@ def conv2d_errors(
     y_n to be expected, limit sqrt(l) eps: sums one after the other err by 0.3 sqrt(l / 2) eps in the
     root mean square. Without the oracle the distances are estimated from combinations of the filters
     with random signs, whose mean square they are (Freivalds).
+
+    In half precision both hold of sums in float32, rounded once at the end: see ``summation_bound``.
     """
     n, c, side, _ = x.shape
     o, _, k, _ = w.shape
@@ -361,9 +390,12 @@ def conv2d_errors(
         distances = [np.linalg.norm(y[i] - right[i]) for i in range(n)]
     (bound,) = conv2d_reference(np.abs(x[sample]), np.abs(w))
     (squares,) = conv2d_reference(x**2, np.sum(w**2, axis=0, keepdims=True))
+    sizes, found = np.sqrt(np.sum(squares, axis=(1, 2, 3))), np.sqrt(np.sum(y**2, axis=(1, 2, 3)))
+    bound = summation_bound(bound, right, eps, limit)
+    sizes = summation_bound(sizes, found, eps, limit)
     return {
         "entries": (largest_ratio(y[sample] - right, bound) / eps, limit),
-        "norm": (largest_ratio(distances, np.sqrt(np.sum(squares, axis=(1, 2, 3)))) / eps, limit),
+        "norm": (largest_ratio(distances, sizes) / eps, limit),
     }
 
 
@@ -391,5 +423,6 @@ Kernel(
         "huge": {"batch": 256, "channels": 64, "filters": 64, "side": 112, "k": 3},
     },
     oracle_flops=1e10,
+    dtypes=("float32", "float64", "float16", "bfloat16"),
     chapter="models",
 )

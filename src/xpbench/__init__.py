@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from xpbench.bench.kernel import Kernel
     from xpbench.bench.measures import (
         Disagreement,
+        accumulation,
         entry_errors,
         epsilon,
         evenly_spaced,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         orthogonality,
         spectral_norm,
         squares_lost,
+        summation_bound,
         widened,
     )
     from xpbench.bench.vocabulary import Vocabulary
@@ -39,6 +41,7 @@ _HOME = {
     "Unsupported": "exceptions",
     "Vocabulary": "vocabulary",
     "XpbenchError": "exceptions",
+    "accumulation": "measures",
     "compare": "api",
     "entry_errors": "measures",
     "epsilon": "measures",
@@ -54,6 +57,7 @@ _HOME = {
     "run": "api",
     "spectral_norm": "measures",
     "squares_lost": "measures",
+    "summation_bound": "measures",
     "table": "api",
     "widened": "measures",
 }
@@ -66,6 +70,7 @@ __all__ = [
     "Unsupported",
     "Vocabulary",
     "XpbenchError",
+    "accumulation",
     "compare",
     "entry_errors",
     "epsilon",
@@ -81,6 +86,7 @@ __all__ = [
     "run",
     "spectral_norm",
     "squares_lost",
+    "summation_bound",
     "table",
     "widened",
 ]

@@ -5,6 +5,7 @@ import importlib
 import numpy as np
 import pytest
 
+from xpbench.bench import floating
 from xpbench.bench.backend import Setting
 from xpbench.bench.exceptions import Unsupported
 
@@ -19,6 +20,23 @@ def test_an_array_comes_back_as_it_went(loaded, shape, kind):
     assert fetched.shape == shape
     # JAX without x64 has no integers of 64 bits.
     assert fetched.dtype == array.dtype or (backend.library == "jax" and fetched.dtype == np.int32)
+
+
+@pytest.mark.parametrize("shape", [(), (0, 3), (2, 3)])
+@pytest.mark.parametrize("dtype", floating.HALF)
+def test_an_array_of_half_precision_comes_back_as_it_went_or_is_declined_in_words(loaded, dtype, shape):
+    backend = loaded.backend
+    if reason := backend.declines(dtype):
+        assert dtype in reason
+        return
+    array = np.full(shape, 1.5, dtype)
+    for there in (backend.put(array), backend.borrow(array)):
+        fetched = backend.fetch(there)
+        assert (fetched.dtype, fetched.shape) == (array.dtype, shape)
+        np.testing.assert_array_equal(fetched, array)
+    if shape == (2, 3):
+        transposed = backend.fetch(backend.put(array).T)
+        assert (transposed.dtype, transposed.shape) == (array.dtype, (3, 2))
 
 
 def test_an_array_is_laid_out_row_by_row_whatever_it_was(loaded):

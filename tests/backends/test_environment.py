@@ -70,6 +70,12 @@ print(json.dumps(backend.in_force() | {"old": torch.backends.cudnn.allow_tf32}))
     assert told["old"] == told["cudnn_tf32"]
 
 
+@pytest.mark.parametrize(("precision", "reduced"), [("ieee", False), ("tf32", False), ("native", True)])
+def test_torch_sums_half_precision_in_float32_unless_it_is_left_its_own_way(precision, reduced):
+    told = in_a_process("torch", Setting(precision=precision), TELL)
+    assert (told["float16_reduced_sums"], told["bfloat16_reduced_sums"]) == (reduced, reduced)
+
+
 @pytest.mark.parametrize(
     ("setting", "expected"),
     [

@@ -68,6 +68,29 @@ def test_what_is_stored_is_what_is_loaded(tmp_path) -> None:
     assert loaded.reference is not None
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_is_stored_with_its_dtype_and_widened_for_the_oracle(tmp_path, dtype) -> None:
+    data.store(tmp_path, case_of(dtype), KERNEL, seed=1)
+    loaded = data.load(tmp_path, case_of(dtype))
+    wide = data.draw(KERNEL, case_of("float64"), seed=1).inputs[0]
+    assert [str(array.dtype) for array in loaded.inputs] == [dtype, "int64"]
+    assert isinstance(loaded.inputs[0], np.memmap)
+    np.testing.assert_array_equal(loaded.inputs[0], wide.astype(dtype))
+    assert loaded.exact_inputs[0].dtype == np.float64
+    assert loaded.reference is not None
+    np.testing.assert_array_equal(loaded.reference[0], wide.astype(dtype).astype(np.float64))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_outputs_are_kept_in_their_order_with_their_dtypes(tmp_path, dtype) -> None:
+    outputs = [np.arange(i, i + 3).astype(kind) for i, kind in enumerate([dtype, "int64", dtype] * 5)]
+    data.keep_outputs(tmp_path, case_of(dtype), outputs)
+    kept = data.kept_outputs(tmp_path, case_of(dtype))
+    assert [array.dtype for array in kept] == [array.dtype for array in outputs]
+    for one, other in zip(kept, outputs, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_arrays_without_entries_are_stored_too(tmp_path) -> None:
     kernel = kernel_of(lambda rng, n: (np.zeros((0, 3)), np.zeros(0, int)))
     data.store(tmp_path, case_of(), kernel, seed=1)

@@ -90,3 +90,18 @@ def test_the_spectral_norm_is_found_from_below_to_some_percent(shape):
 
 def test_the_spectral_norm_of_nothing_is_zero():
     assert measures.spectral_norm(np.zeros((3, 2))) == 0
+
+
+@pytest.mark.parametrize("eps", [2.0**-52, 2.0**-23])
+def test_the_bound_of_a_sum_in_its_own_dtype_is_as_it_was(eps):
+    bound = np.array([1.0, 2.0])
+    assert measures.summation_bound(bound, np.array([3.0, 4.0]), eps, 5.0) is bound
+    assert measures.accumulation(eps) == 1
+
+
+@pytest.mark.parametrize("eps", [2.0**-10, 2.0**-7])
+def test_the_bound_of_a_sum_in_float32_is_half_an_eps_of_it_and_the_sums_own(eps):
+    limit, bound, exact = 5.0, 30.0, -4.0
+    allowed = limit * eps * measures.summation_bound(bound, exact, eps, limit)
+    assert allowed == pytest.approx(eps / 2 * 4.0 + limit * 2.0**-23 * 30.0)
+    assert measures.accumulation(eps) == 2.0**-23 / eps

@@ -81,7 +81,7 @@ def test_a_size_reads_as_it_is_written(size: dict[str, int]) -> None:
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
-        (Request(dtypes=("float16",)), "unknown dtype 'float16': expected one of float32, float64"),
+        (Request(dtypes=("float8",)), "unknown dtype 'float8': expected one of float32, float64"),
         (Request(preset="quick"), "unknown preset 'quick': expected one of smoke"),
         (Request(chapters=("algebra",)), "unknown chapter 'algebra': expected one of"),
     ],
@@ -209,3 +209,30 @@ def test_energy_is_measured_only_when_it_is_asked_for() -> None:
     request = Request(backends=("numpy",))
     assert not preparation.prepare(["dot"], request).settings.energy
     assert preparation.prepare(["dot"], request, energy=True).settings.energy
+
+
+def test_a_kernel_that_is_named_has_to_take_the_dtype(found) -> None:
+    message = r"^svd does not take bfloat16: its limits hold in float32, float64; .*--dtype"
+    with pytest.raises(XpbenchError, match=message):
+        plan.select(found, Request(kernels=("matmul", "svd"), dtypes=("float32", "bfloat16")))
+
+
+@pytest.mark.parametrize("request_", [Request(everything=True), Request(chapters=("linear_algebra",))])
+def test_of_many_kernels_those_remain_that_take_the_dtype(found, request_) -> None:
+    rows = plan.select(found, dataclasses.replace(request_, dtypes=("float64", "bfloat16")))
+    half = {row.kernel for row in rows if row.dtype == "bfloat16"}
+    assert half == {k for k in {row.kernel for row in rows} if "bfloat16" in found.kernels[k].dtypes}
+    assert "matmul" in half
+    assert "svd" in {row.kernel for row in rows} - half
+
+
+def test_a_chapter_without_a_kernel_for_the_dtype_names_those_that_take_it(found) -> None:
+    with pytest.raises(XpbenchError, match=r"none of the kernels chosen takes float16: .*matmul"):
+        plan.select(found, Request(chapters=("calculus",), dtypes=("float16",)))
+
+
+def test_the_baseline_is_a_backend_that_computes_in_the_dtype() -> None:
+    request = Request(backends=("numpy", "torch"), dtypes=("bfloat16",))
+    assert preparation.prepare(["dot"], request).settings.baseline == "torch"
+    request = dataclasses.replace(request, dtypes=("bfloat16", "float32"))
+    assert preparation.prepare(["dot"], request).settings.baseline == "numpy"

@@ -209,3 +209,17 @@ def test_a_kernel_that_writes_to_its_inputs_is_named(xpbench, write_kernel) -> N
     assert answer.returncode == 1
     assert "overwrites" in answer.stderr
     assert "changed its input 0" in answer.stderr
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_is_judged_in_its_own_eps_and_declined_in_words(dtype: str, xpbench) -> None:
+    backends = [word for name in ("numpy", "torch", "jax") for word in ("--backend", name)]
+    answer = xpbench("verify", "matmul", "softmax", *backends, "--dtype", dtype, "--json")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    for record in json.loads(answer.stdout):
+        if record["backend"] == "numpy":
+            assert record["status"] == "unsupported"
+            assert dtype in record["reason"]
+        else:
+            assert record["agrees"]
+            assert all(0 < error["value"] <= error["limit"] for error in record["errors"].values())

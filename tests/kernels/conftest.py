@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from xpbench import Kernel, Setting
-from xpbench.bench import agreement, data, registry
+from xpbench.bench import agreement, data, floating, registry
 from xpbench.bench.agreement import Agreement
 from xpbench.bench.case import Case
 from xpbench.bench.clock import as_sequence
@@ -30,6 +30,10 @@ class Trial:
         return self.kernel.static_of(self.size)
 
     @property
+    def eps(self) -> float:
+        return floating.eps(self.dtype)
+
+    @property
     def inputs(self) -> list[np.ndarray]:
         """Copies of the inputs that nobody may write to."""
         copies = [array.copy() for array in self.data.inputs]
@@ -42,8 +46,14 @@ class Trial:
     ) -> list[np.ndarray]:
         """The outputs on NumPy, of ``compute`` instead of the kernel's own if it is given."""
         run = compute or self.kernel.compute
-        outputs = as_sequence(run(xp, *(self.inputs if inputs is None else inputs), **self.static))
-        return [np.array(np.asarray(output), subok=False) for output in outputs]
+        given = self.inputs if inputs is None else inputs
+        if self.dtype in floating.HALF:
+            # As libraries do: in float32, and rounded once.
+            given = [x.astype(np.float32) if floating.kind(x.dtype) == "f" else x for x in given]
+        outputs = [np.asarray(output) for output in as_sequence(run(xp, *given, **self.static))]
+        if self.dtype in floating.HALF:
+            outputs = [output.astype(self.dtype) for output in outputs]
+        return [np.array(output, subok=False) for output in outputs]
 
     def on(self, name: str, inputs: Sequence[np.ndarray] | None = None) -> list[np.ndarray]:
         """The outputs on the backend ``name``, compiled as that backend times them.

@@ -22,13 +22,15 @@ Kind = Literal["term", "index", "entry"]
 KINDS: tuple[Kind, ...] = ("term", "index", "entry")
 """A dropped term or a wrong sign; an index off by one; one entry of an output off by ten limits."""
 BOTH = ("float32", "float64")
+HALF = ("float16", "bfloat16")
 
 
 @dataclass(frozen=True, eq=False)
 class Fault:
     """``plant(trial, xp)`` returns wrong outputs of ``trial``, computed with NumPy's namespace ``xp``.
 
-    It must be seen at ``size`` (a preset's name, or the entries of a size) in each of ``dtypes``.
+    It must be seen at ``size`` (a preset's name, or the entries of a size) in each of ``dtypes``, and in
+    those of ``half`` which the kernel takes.
     """
 
     kind: Kind
@@ -36,6 +38,7 @@ class Fault:
     plant: Callable[[Any, Any], Outputs]
     size: str | Mapping[str, int] = "small"
     dtypes: tuple[str, ...] = BOTH
+    half: tuple[str, ...] = HALF
 
 
 def algorithm(
@@ -45,9 +48,10 @@ def algorithm(
     *,
     size: str | Mapping[str, int] = "small",
     dtypes: tuple[str, ...] = BOTH,
+    half: tuple[str, ...] = HALF,
 ) -> Fault:
     """A fault in the algorithm: ``compute(xp, *arrays, **static)`` stands in for the kernel's own."""
-    return Fault(kind, name, lambda trial, xp: trial.compute(xp, compute=compute), size, dtypes)
+    return Fault(kind, name, lambda trial, xp: trial.compute(xp, compute=compute), size, dtypes, half)
 
 
 def result(
@@ -57,6 +61,7 @@ def result(
     *,
     size: str | Mapping[str, int] = "small",
     dtypes: tuple[str, ...] = BOTH,
+    half: tuple[str, ...] = HALF,
 ) -> Fault:
     """A fault in the result: ``spoil(outputs)`` changes the list of honest outputs or their entries."""
 
@@ -65,7 +70,7 @@ def result(
         spoil(outputs)
         return outputs
 
-    return Fault(kind, name, plant, size, dtypes)
+    return Fault(kind, name, plant, size, dtypes, half)
 
 
 def entry(
@@ -76,11 +81,14 @@ def entry(
     place: tuple[int, ...] | None = None,
     size: str | Mapping[str, int] = "small",
     dtypes: tuple[str, ...] = BOTH,
+    summed: Callable[[np.ndarray, tuple[int, ...]], float] | None = None,
 ) -> Fault:
     """One entry of one output off by ten limits of ``pair``.
 
     ``unit(outputs, *inputs, **static)`` is what one eps of the pair is worth at that entry: outputs
-    and inputs come in float64. ``place`` is the middle of the output unless it is given.
+    and inputs come in float64. ``place`` is the middle of the output unless it is given. In half
+    precision a ``unit`` of sums in float32 counts in the eps of float32, and half an eps of
+    ``summed(output, place)``, which is rounded to the output, is added to it.
     """
 
     def plant(trial: Any, xp: Any) -> Outputs:
@@ -89,11 +97,18 @@ def entry(
         where = tuple(axis // 2 for axis in outputs[output].shape) if place is None else place
         wide = [array.astype(np.float64) for array in outputs]
         scale = float(unit(wide, *trial.data.exact_inputs, **trial.static))
-        outputs[output][where] += 10 * limit * np.finfo(trial.dtype).eps * scale
+        if summed is not None and trial.dtype in HALF:
+            scale = scale * 2.0**-23 / trial.eps + abs(summed(wide[output], where)) / (2 * limit)
+        outputs[output][where] += 10 * limit * trial.eps * scale
         return outputs
 
     name = f"an entry of output {output} off by ten limits of {pair}"
     return Fault("entry", name, plant, size, dtypes)
+
+
+def itself(output: np.ndarray, place: tuple[int, ...]) -> float:
+    """The entry, as what is rounded at the end of a sum in float32."""
+    return float(output[place])
 
 
 def largest(output: int = 0) -> Callable[..., Any]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from planted import Fault, algorithm, entry, result
+from planted import Fault, algorithm, entry, itself, result
 
 
 def bound(outputs, a, b):
@@ -20,6 +20,10 @@ def batched_norm(outputs, a, b):
     return np.linalg.norm(a[m]) * np.linalg.norm(b[m]) / np.sqrt(a.shape[1])
 
 
+def matrix_norm(output, place):
+    return np.linalg.norm(output[place[0]])
+
+
 def thin(outputs):
     outputs[0] *= outputs[0].dtype.type(1 + 1e-4)
 
@@ -34,7 +38,8 @@ def shift_last_row(outputs):
 
 def one_bit(outputs):
     y = outputs[0]
-    y[3, 5] = np.nextafter(y[3, 5], np.inf, dtype=y.dtype)
+    bits = y.view(f"u{y.itemsize}")
+    bits[3, 5] += 1
 
 
 def as_float32(outputs):
@@ -48,7 +53,7 @@ FAULTS: dict[str, list[Fault]] = {
             "term", "one term of the other sign", lambda xp, a, b: a @ b - 2 * a[:, :1] @ b[:1, :]
         ),
         algorithm("index", "rows off by one", lambda xp, a, b: xp.roll(a, 1, axis=0) @ b),
-        entry("entries", bound),
+        entry("entries", bound, summed=itself),
     ],
     "batched_matmul": [
         algorithm("term", "last term dropped", lambda xp, a, b: a[..., :-1] @ b[:, :-1, :]),
@@ -56,17 +61,17 @@ FAULTS: dict[str, list[Fault]] = {
             "term", "one term of the other sign", lambda xp, a, b: a @ b - 2 * a[..., :1] @ b[:, :1, :]
         ),
         algorithm("term", "entry by entry", lambda xp, a, b: a * b),
-        result("term", "scaled by 1.0001", thin, size="medium"),
-        result("term", "one matrix scaled by 1.0001", one_thin, size="medium"),
+        result("term", "scaled by 1.0001", thin, size="medium", half=()),
+        result("term", "one matrix scaled by 1.0001", one_thin, size="medium", half=()),
         algorithm("index", "batch off by one", lambda xp, a, b: xp.roll(a, 1, axis=0) @ b),
         algorithm("index", "first matrix for all", lambda xp, a, b: a @ b[:1, ...]),
         algorithm("index", "transposed", lambda xp, a, b: a @ xp.matrix_transpose(b)),
         algorithm("index", "factors exchanged", lambda xp, a, b: b @ a),
-        entry("entries", batched_bound),
-        entry("norm", batched_norm),
+        entry("entries", batched_bound, summed=itself),
+        entry("norm", batched_norm, summed=matrix_norm),
     ],
     "transpose": [
-        result("term", "rounded to float32 on its way", as_float32, dtypes=("float64",)),
+        result("term", "rounded to float32 on its way", as_float32, dtypes=("float64",), half=()),
         algorithm("term", "of the other sign", lambda xp, x: -x.T),
         algorithm("index", "not transposed", lambda xp, x: xp.reshape(x, x.shape[::-1])),
         algorithm("index", "rows off by one", lambda xp, x: xp.roll(x.T, 1, axis=0)),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from planted import Fault, algorithm, entry, result
+from planted import Fault, algorithm, entry, itself, result
 from xpbench.kernels.neural_layers import EPSILON, attended, conv2d_reference
 
 
@@ -113,12 +113,16 @@ def conv2d_norm(outputs, x, w):
     return np.sqrt(np.sum(squares))
 
 
+def image_norm(output, place):
+    return np.linalg.norm(output[place[0]])
+
+
 FAULTS: dict[str, list[Fault]] = {
     "softmax": [
         algorithm("term", "not shifted", unshifted),
         algorithm("term", "exponents no lower than -16", no_exponent_below_minus_16),
         algorithm("term", "first entry left out of the sum", first_left_out_of_the_sum),
-        result("term", "scaled by 1.0001", scaled),
+        result("term", "scaled by 1.0001", scaled, half=()),
         algorithm("index", "down the columns", lambda xp, x: xp.softmax(x, axis=0)),
         result("index", "last two rows exchanged", exchange_last_rows),
         result("index", "first two columns exchanged", exchange_first_columns),
@@ -126,7 +130,12 @@ FAULTS: dict[str, list[Fault]] = {
         entry("sums", lambda outputs, x: np.sqrt(x.shape[1] / 36 + 0.09)),
     ],
     "layer_norm": [
-        algorithm("term", "variance over d - 1", lambda xp, *a: normed(xp, *a, less=1)),
+        algorithm(
+            "term",
+            "variance over d - 1",
+            lambda xp, *a: normed(xp, *a, less=1),
+            half=("float16",),  # an eps of bfloat16
+        ),
         algorithm("term", "no epsilon", lambda xp, *a: normed(xp, *a, inside=0.0)),
         algorithm("term", "epsilon of 1e-6", lambda xp, *a: normed(xp, *a, inside=1e-6)),
         algorithm(
@@ -134,7 +143,7 @@ FAULTS: dict[str, list[Fault]] = {
         ),
         algorithm("term", "no gain", lambda xp, x, gain, bias: normed(xp, x, 1 + 0 * gain, bias)),
         algorithm("term", "bias of the other sign", lambda xp, x, g, b: normed(xp, x, g, -b)),
-        result("term", "scaled by 1.0001", scaled),
+        result("term", "scaled by 1.0001", scaled, half=()),
         algorithm("index", "down the columns", lambda xp, *a: normed(xp, *a, axis=0)),
         algorithm("index", "first feature left out", lambda xp, *a: normed(xp, *a, left_out=1)),
         algorithm("index", "gains off by one", lambda xp, x, g, b: normed(xp, x, np.roll(g, 1), b)),
@@ -144,9 +153,14 @@ FAULTS: dict[str, list[Fault]] = {
         algorithm("term", "scores not scaled", lambda xp, *a: attending(xp, *a, power=0)),
         algorithm("term", "scores over d", lambda xp, *a: attending(xp, *a, power=1)),
         algorithm("term", "not masked", lambda xp, *a: attending(xp, *a, masked=False)),
-        algorithm("term", "masked by -10", lambda xp, *a: attending(xp, *a, shown=-10.0)),
+        algorithm(
+            "term",
+            "masked by -10",
+            lambda xp, *a: attending(xp, *a, shown=-10.0),
+            half=("float16",),  # exp(-10) is less than what bfloat16 loses of the others
+        ),
         algorithm("term", "masked after the softmax", masked_after_softmax),
-        result("term", "scaled by 1.0001", scaled),
+        result("term", "scaled by 1.0001", scaled, half=()),
         algorithm("index", "one key ahead", lambda xp, *a: attending(xp, *a, ahead=1)),
         algorithm("index", "softmax over queries", lambda xp, *a: attending(xp, *a, over=-2)),
         algorithm("index", "values off by one", lambda xp, *a: attending(xp, *a, rolled=1)),
@@ -157,7 +171,7 @@ FAULTS: dict[str, list[Fault]] = {
         algorithm("term", "a corner of the filters dropped", without((0, 0))),
         algorithm("term", "the edge repeated for zeros", padded_by_the_edge),
         algorithm("term", "last channel dropped", convolved(lambda x, w: (x[:, :-1], w[:, :-1]))),
-        result("term", "scaled by 1.0001", scaled, size="medium"),
+        result("term", "scaled by 1.0001", scaled, size="medium", half=()),
         algorithm("index", "convolved", convolved(lambda x, w: (x, w[..., ::-1, ::-1]))),
         algorithm("index", "filters transposed", convolved(lambda x, w: (x, np.swapaxes(w, 2, 3)))),
         algorithm("index", "channels off by one", convolved(lambda x, w: (np.roll(x, 1, 1), w))),
@@ -165,8 +179,8 @@ FAULTS: dict[str, list[Fault]] = {
         algorithm(
             "index", "images off by one", convolved(lambda x, w: (np.roll(x, 1, 0), w)), size="medium"
         ),
-        entry("entries", conv2d_bound),
-        entry("norm", conv2d_norm),
+        entry("entries", conv2d_bound, summed=itself),
+        entry("norm", conv2d_norm, summed=image_norm),
     ],
 }
 PRODUCTS = ("attention", "conv2d")

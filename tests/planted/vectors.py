@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from planted import Fault, algorithm, entry, result
+from planted import Fault, algorithm, entry, itself, result
 from xpbench.kernels.vectors import cosine_similarity
 
 
@@ -68,7 +68,7 @@ FAULTS: dict[str, list[Fault]] = {
         algorithm("term", "of the other sign", lambda xp, x, y: -xp.vecdot(x, y)),
         algorithm("index", "off by one", lambda xp, x, y: xp.vecdot(xp.roll(x, 1), y)),
         algorithm("index", "x with itself", lambda xp, x, y: xp.vecdot(x, x)),
-        entry("value", lengths),
+        entry("value", lengths, summed=itself),
     ],
     "cosine_similarity": [
         algorithm("term", "lengths dropped", unnormalised(rows=False, columns=False)),
