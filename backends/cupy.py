@@ -124,7 +124,7 @@ class Cupy(Backend):
 
     def __init__(self) -> None:
         super().__init__()
-        self._stream: CupyStream | None = None
+        self._timed_stream: CupyStream | None = None
 
     def environment(self, setting: Setting) -> dict[str, str]:
         variables = threads.variables(setting.threads)
@@ -186,9 +186,9 @@ class Cupy(Backend):
 
         if cupy.cuda.runtime.is_hip:
             raise Unsupported("no device time: CuPy cannot hold a stream of this card")
-        if self._stream is None:
-            self._stream = CupyStream(cupy)
-        return self._stream
+        if self._timed_stream is None:
+            self._timed_stream = CupyStream(cupy)
+        return self._timed_stream
 
     def peak_bytes(self) -> int | None:
         import cupy

@@ -229,7 +229,7 @@ class Torch(Backend):
     def __init__(self) -> None:
         super().__init__()
         self._synchronize: Callable[[], None] | None = None
-        self._stream: TorchStream | None = None
+        self._timed_stream: TorchStream | None = None
 
     def environment(self, setting: Setting) -> dict[str, str]:
         return threads.variables(setting.threads)
@@ -252,7 +252,7 @@ class Torch(Backend):
         if setting.device == "mps" and setting.wide:
             raise Unsupported("torch has no float64 on mps")
         self.setting = setting
-        self._synchronize = self._stream = None
+        self._synchronize = self._timed_stream = None
         torch.set_num_threads(setting.threads)
         # torch.func differentiates all the same; only the bookkeeping of every other call is saved.
         torch.set_grad_enabled(False)
@@ -311,9 +311,9 @@ class Torch(Backend):
             return None
         if torch.version.hip or not hasattr(torch.cuda, "_utils"):
             raise Unsupported("no device time: this PyTorch cannot hold a stream")
-        if self._stream is None:
-            self._stream = TorchStream(torch)
-        return self._stream
+        if self._timed_stream is None:
+            self._timed_stream = TorchStream(torch)
+        return self._timed_stream
 
     def profile(self, call: Callable[[], Any], calls: int) -> Kernels | None:
         import torch

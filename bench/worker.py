@@ -38,9 +38,9 @@ PAGE = 4096
 WARM_UP_SHARE = 0.25
 THROUGHPUT_SHARE = 0.5
 DEVICE_SHARE = 0.5
-CARD_WARM_UP, FIRST_CARD_WARM_UP = 0.1, 0.5
-"""Seconds for which a card works before it is timed, and before the first case of a process: its clock
-falls within milliseconds of rest, and takes tenths of a second to rise."""
+CARD_WARM_UP_SHARE, FIRST_CARD_WARM_UP_SHARE = 1.0, 5.0
+"""Warm-up on a card, and before the first case of a process there, in shares of the timed rounds: its
+clock falls within milliseconds of rest, and takes tenths of a second to rise."""
 ENERGY_SECONDS = 2.1
 """A little more than the least over which a card's counter of energy is trusted."""
 PROFILED_SECONDS, PROFILED_CALLS = 0.02, 20
@@ -213,11 +213,10 @@ class Worker:
             moved.clear()
 
     def _warm_up_seconds(self) -> float:
-        seconds = self.task.seconds * WARM_UP_SHARE
         if not self.on_card:
-            return seconds
+            return self.task.seconds * WARM_UP_SHARE
         rested, self.rested = self.rested, False
-        return max(seconds, FIRST_CARD_WARM_UP if rested else CARD_WARM_UP)
+        return self.task.seconds * (FIRST_CARD_WARM_UP_SHARE if rested else CARD_WARM_UP_SHARE)
 
     def _flusher(self) -> tuple[Before, float | None]:
         """What empties the caches before a round, and its seconds; nothing where they are left."""

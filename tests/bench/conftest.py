@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from xpbench.bench import journal
+from xpbench.bench import journal, turn
 from xpbench.bench.case import Case
 from xpbench.bench.measurement import Measurement
 
@@ -91,6 +91,12 @@ class StoredRuns:
         for record in records:
             journal.append(folder, record)
         return journal.read(folder)
+
+
+@pytest.fixture
+def nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets the runs of a test wait for no card on which another test has its turn."""
+    monkeypatch.setattr(turn, "lock_file", lambda name: tmp_path / "turn.lock")
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ FAKE = Path(__file__).parents[1] / "fake_device.py"
 
 
 @pytest.fixture
-def measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def measure(tmp_path: Path, nobody_else: None, monkeypatch: pytest.MonkeyPatch) -> Any:
     def run(*kernels: Any, properties: dict[str, Any] | None = None, **options: Any) -> Run:
         monkeypatch.setenv("FAKE_DEVICE", json.dumps(properties or {}))
         sizes = options.pop("sizes", ("small",))
@@ -123,7 +123,9 @@ class Named(fake_device.FakeDevice):
 """
 
 
-def test_the_way_to_a_device_can_decide_which_library_is_faster(tmp_path: Path) -> None:
+def test_the_way_to_a_device_can_decide_which_library_is_faster(
+    tmp_path: Path, nobody_else: None
+) -> None:
     slow_memory = {"waits": True, "launch_s": 0.0, "kernel_s": 0.0}
     made = {
         "host": ("cpu", slow_memory | {"memory_rate": 1e8, "cache_rate": 1e8}),

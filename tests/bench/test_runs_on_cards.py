@@ -62,7 +62,7 @@ class Heard(runner.Silent):
 
 
 @pytest.fixture
-def run_on(tmp_path: Path, write_kernel, monkeypatch: pytest.MonkeyPatch):
+def run_on(tmp_path: Path, write_kernel, nobody_else, monkeypatch: pytest.MonkeyPatch):
     """Measures kernels on a scripted card; tells the run and what was noted."""
     monkeypatch.setattr(watch, "INTERVAL", 0.01)
     (tmp_path / "fake_backend.py").write_text(BACKEND)
