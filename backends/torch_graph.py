@@ -46,11 +46,11 @@ class TorchGraph(Torch):
         import torch
 
         torch.cuda.synchronize()
-        # Left by an end of its own, so that the stream before is current again whatever is raised.
+        # Not by torch.cuda.graph, which leaves its stream current where the end of a capture raises.
         with torch.cuda.stream(self._stream):
             # In a first call libraries make handles and workspaces, which no graph can record.
             function(*arrays)
-            # Up to torch 2.11 a capture that fails leaves the allocator believing that it still goes on
+            # A capture that fails leaves the allocator of some releases believing that it still goes on
             # (pytorch/pytorch#180395). So what would make it fail is looked for before it begins.
             with _refusing_to_wait(torch):
                 function(*arrays)

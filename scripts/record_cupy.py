@@ -20,6 +20,7 @@ NAMESPACES = (
     "array_api_compat.cupy.fft",
     "array_api_compat.cupy.linalg",
     "cupy",
+    "cupy.cuda",
     "cupy.fft",
     "cupy.linalg",
     "cupy.random",
@@ -86,11 +87,15 @@ def main() -> None:
     import cupy
 
     # CuPy lists Generator among the names of cupy.random only once it has been asked for.
-    record = {
-        "cupy.ndarray": offers(cupy.ndarray, beyond=object),
-        "cupy.random.Generator": offers(cupy.random.Generator, beyond=object),
-        "cupy.ufunc": offers(cupy.add, beyond=object),
+    types = {
+        "cupy.cuda.Graph": cupy.cuda.Graph,
+        "cupy.cuda.MemoryPool": cupy.cuda.MemoryPool,
+        "cupy.cuda.Stream": cupy.cuda.Stream,
+        "cupy.ndarray": cupy.ndarray,
+        "cupy.random.Generator": cupy.random.Generator,
+        "cupy.ufunc": cupy.add,
     }
+    record = {name: offers(kind, beyond=object) for name, kind in types.items()}
     record |= {name: offers(importlib.import_module(name)) for name in NAMESPACES}
     versions = {"array-api-compat": array_api_compat.__version__, "cupy": cupy.__version__}
     text = json.dumps({"versions": versions, **record}, indent=1)

@@ -102,7 +102,11 @@ class ndarray:
         raise Lacking("CuPy turns no array into one of NumPy unasked")
 
     def __getitem__(self, index: Any) -> "ndarray":
-        return ndarray(np.asarray(self.host[on_host(index, name="cupy.ndarray.__getitem__")]))
+        host = on_host(index, name="cupy.ndarray.__getitem__")
+        parts = host if type(host) is tuple else (host,)
+        if any(isinstance(part, np.ndarray) and part.dtype.kind == "b" for part in parts):
+            raise Lacking("cupy.ndarray[mask] waits for the device to count entries; shapes are static")
+        return ndarray(np.asarray(self.host[host]))
 
     def __iter__(self) -> Any:
         return (self[i] for i in range(len(self.host)))
@@ -178,6 +182,12 @@ def _module(namespace: str, host: Any, **own: Any) -> ModuleType:
     return module
 
 
+def _solve(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    if b.ndim > 1 and a.shape[:-1] != b.shape[:-1]:
+        raise Lacking(f"cupy.linalg.solve repeats no matrix of a stack: a {a.shape}, b {b.shape}")
+    return np.linalg.solve(a, b)
+
+
 class _Device(nullcontext[None]):
     def __init__(self, device: Any = None) -> None:
         super().__init__()
@@ -206,7 +216,9 @@ def modules() -> dict[str, ModuleType]:
     )
     found = {
         "cupy.fft": _module("cupy.fft", np.fft),
-        "cupy.linalg": _module("cupy.linalg", np.linalg),
+        "cupy.linalg": _module(
+            "cupy.linalg", np.linalg, solve=stand_in("cupy.linalg.solve", "a, b", _solve)
+        ),
         "cupy.random": _module("cupy.random", None, Generator=_Generator, Philox4x3210=_Philox),
     }
     for name, module in found.items():

@@ -1,162 +1,20 @@
-"""CUDA graphs: recorded once for the arrays they were given, and whatever cannot be recorded declines.
+"""CUDA graphs: recorded once for the arrays they were given; what cannot be recorded declines."""
 
-Without a card, stand-ins for torch.cuda and cupy.cuda write down what they are asked for, and a replay
-does the work of the recorded call once more, as a graph would: on the arrays of that call.
-"""
-
-import contextlib
+import inspect
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from cuda_stand_in import Device, cupy_of, torch_of
+from cupy_stand_in import OFFERS
 from xpbench.bench import registry
 from xpbench.bench.backend import Setting
 from xpbench.bench.exceptions import Unsupported
 from xpbench.bench.replay import replayed
 
-NAMES = ("cupy-graph", "torch-graph")
-
-
-class Device:
-    """What a card and its library remember: the calls in ``log``, and the state they left behind."""
-
-    def __init__(self):
-        self.log = []
-        self.stream = "default"
-        self.allocator = "shared"
-        self.waiting = "default"
-        self.capturing = False
-        self.recorded = []
-
-    def note(self, *words):
-        self.log.append(" ".join(words))
-
-    def begin(self):
-        assert not self.capturing, "a capture within a capture"
-        assert self.stream != "default", "the default stream cannot be captured"
-        self.capturing, self.recorded = True, []
-        self.note("begin")
-
-    def end(self):
-        assert self.capturing, "no capture to end"
-        self.capturing = False
-        self.note("end")
-        if "spoilt" in self.recorded:
-            raise RuntimeError("the capture was invalidated")
-        return list(self.recorded)
-
-    def launch(self, works):
-        assert not self.capturing
-        self.note("replay", "on", self.stream)
-        for work in works:
-            work()
-
-    def do(self, work):
-        """Work that a kernel asks for: done at once, or recorded in its place."""
-        if self.capturing:
-            self.recorded.append(work)
-        else:
-            work()
-
-    def ask(self):
-        """The host waits for the device, which a capture does not survive."""
-        if self.waiting == "error":
-            raise RuntimeError("called a synchronizing CUDA operation")
-        if self.capturing:
-            self.recorded.append("spoilt")
-            raise RuntimeError("operation not permitted when stream is capturing")
-
-    @property
-    def at_rest(self):
-        return (self.stream, self.allocator, self.waiting, self.capturing) == (
-            "default",
-            "shared",
-            "default",
-            False,
-        )
-
-
-class Pool:
-    def malloc(self, size):
-        raise AssertionError("nothing is allocated here")
-
-    def total_bytes(self):
-        return 1000
-
-
-def torch_of(device):
-    class Graph:
-        def capture_begin(self, capture_error_mode):
-            device.begin()
-
-        def capture_end(self):
-            self.works = device.end()
-
-        def replay(self):
-            device.launch(self.works)
-
-    @contextlib.contextmanager
-    def stream(value):
-        with contextlib.ExitStack() as stack:
-            before, device.stream = device.stream, value
-            stack.callback(setattr, device, "stream", before)
-            yield
-
-    cuda = SimpleNamespace(
-        CUDAGraph=Graph,
-        empty_cache=lambda: device.note("empty"),
-        get_sync_debug_mode=lambda: device.waiting,
-        set_sync_debug_mode=lambda mode: setattr(device, "waiting", mode),
-        stream=stream,
-        synchronize=lambda: device.ask(),
-    )
-    return {"torch": SimpleNamespace(cuda=cuda, OutOfMemoryError=MemoryError)}
-
-
-def cupy_of(device):
-    class Stream:
-        def __init__(self, non_blocking=False):
-            assert non_blocking, "a blocking stream cannot be captured beside the default one"
-
-        def __enter__(self):
-            self.before, device.stream = device.stream, "side"
-
-        def __exit__(self, *_):
-            device.stream = self.before
-
-        def synchronize(self):
-            device.ask()
-
-        def begin_capture(self):
-            assert device.allocator != "shared", "temporaries of a graph need a pool of their own"
-            device.begin()
-
-        def end_capture(self):
-            works = device.end()
-            return SimpleNamespace(launch=lambda: device.launch(works))
-
-    @contextlib.contextmanager
-    def using_allocator(allocator):
-        with contextlib.ExitStack() as stack:
-            device.allocator = allocator
-            stack.callback(setattr, device, "allocator", "shared")
-            yield
-
-    cuda = SimpleNamespace(
-        MemoryPool=Pool,
-        Stream=Stream,
-        get_current_stream=lambda: SimpleNamespace(synchronize=device.ask),
-        using_allocator=using_allocator,
-    )
-    cupy = SimpleNamespace(
-        cuda=cuda, get_default_memory_pool=lambda: SimpleNamespace(total_bytes=lambda: 24)
-    )
-    return {"cupy": cupy, "cupy.cuda": cuda}
-
-
-MODULES = {"torch-graph": torch_of, "cupy-graph": cupy_of}
+MODULES = {"cupy-graph": cupy_of, "torch-graph": torch_of}
+NAMES = tuple(MODULES)
 
 
 @pytest.fixture
@@ -171,6 +29,24 @@ def backend(request, device, monkeypatch):
     fresh = type(registry.find().backends[request.param])()
     fresh._stream = "side"
     return fresh
+
+
+def test_the_stand_ins_offer_nothing_that_the_libraries_lack(device):
+    cuda = cupy_of(device)["cupy.cuda"]
+    assert set(vars(cuda)) <= set(OFFERS["cupy.cuda"])
+    assert "non_blocking" in OFFERS["cupy.cuda"]["Stream"]
+    assert {"__enter__", "begin_capture", "end_capture", "synchronize"} <= set(
+        OFFERS["cupy.cuda.Stream"]
+    )
+    assert {"malloc", "total_bytes"} <= set(OFFERS["cupy.cuda.MemoryPool"])
+    assert "launch" in OFFERS["cupy.cuda.Graph"]
+    torch = pytest.importorskip("torch")
+    stand_in = torch_of(device)["torch"]
+    assert set(vars(stand_in)) <= set(dir(torch))
+    assert set(vars(stand_in.cuda)) <= set(dir(torch.cuda))
+    graph = torch.cuda.CUDAGraph
+    assert {"capture_begin", "capture_end", "replay"} <= set(dir(graph))
+    assert "capture_error_mode" in inspect.signature(graph.capture_begin).parameters
 
 
 def doubling(device):

@@ -3,11 +3,13 @@
 Every kernel runs through the vocabulary of backends/cupy.py and through array-api-compat, over a
 stand-in for CuPy: functions of NumPy and SciPy by the names that scripts/record_cupy.py found in CuPy,
 with the parameters it found there. A name or a parameter that CuPy lacks is seen without a card, and so
-is an array of NumPy, a scalar of NumPy or a method of its arrays that a kernel takes for granted.
+is an array of NumPy, a scalar of NumPy or a method of its arrays that a kernel takes for granted, and a
+choice of entries by a mask, for which the host waits until the device has counted them.
 
 What it cannot show: whether CuPy's own functions are right and how accurate they are, which dtypes and
-values they decline behind the same name (but for ``add.at``), and what a device makes different, such as
-what waits for it. For that there are the tests marked gpu, and ``xpbench verify --backend cupy``.
+values they decline behind the same name (but for ``add.at`` and ``solve``), and what a device makes
+different, such as what else waits for it. For that there are the tests marked gpu, and
+``xpbench verify --backend cupy``.
 """
 
 import importlib
@@ -88,6 +90,11 @@ LACKS = {
     "a conversion": (lambda xp, x: np.asarray(x), "CuPy turns no array into one of NumPy unasked"),
     "an operand of NumPy": (lambda xp, x: x + np.ones(3), r"__add__ takes no numpy.ndarray"),
     "an argument of NumPy": (lambda xp, x: xp.stack([x, np.ones(3)]), "stack takes no numpy.ndarray"),
+    "a matrix for a whole stack": (
+        lambda xp, x: xp.linalg.solve(xp.stack([xp.eye(3)] * 2), xp.eye(3)),
+        r"solve repeats no matrix of a stack: a \(2, 3, 3\), b \(3, 3\)",
+    ),
+    "a shape that depends on values": (lambda xp, x: x[x > 1], "waits for the device to count"),
     "an atomic sum of int64": (
         lambda xp, x: xp.add.at(xp.astype(x, xp.int64), x, 1),
         "cupy.add.at adds to int32, .* not to int64",
