@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -72,6 +73,33 @@ def test_a_card_that_stays_hot_leaves_second_turns_to_what_others_disturbed() ->
     turns.add(visit, visit.cases[1], DISTURBED)
     [due] = turns.due()
     assert turns.worthwhile(due).cases == visit.cases[1:2]
+
+
+def test_a_second_turn_that_sees_another_cause_than_its_own_is_not_in_vain() -> None:
+    turns, visit = SecondTurns(), visit_of(2 * PATIENCE)
+    for index, case in enumerate(visit.cases):
+        turns.add(visit, case, THROTTLED if index < PATIENCE else DISTURBED)
+    [again] = turns.due()
+    # Of what was throttled, 3 in 5 are again; of what was disturbed, all are throttled now.
+    for case in (*again.cases[:3], *again.cases[PATIENCE:]):
+        turns.add(again, case, THROTTLED)
+    turns.took(again)
+    assert turns.give_up() == []
+
+
+def test_what_is_due_when_its_cause_is_given_up_has_no_second_turn() -> None:
+    turns, visit = SecondTurns(), visit_of(PATIENCE)
+    other = replace(visit, environment=replace(PLACE, backend="torch"))
+    for case in visit.cases:
+        turns.add(visit, case, THROTTLED)
+        turns.add(other, case, THROTTLED)
+    turns.add(other, other.cases[0], DISTURBED)
+    first, second = turns.due()
+    for case in first.cases:
+        turns.add(first, case, THROTTLED)
+    turns.took(first)
+    assert turns.give_up() == [THROTTLED]
+    assert turns.worthwhile(second).cases == other.cases[:1]
 
 
 @pytest.fixture

@@ -18,6 +18,12 @@ import sys
 from xpbench.bench import turn
 def note(text):
     print(text, flush=True)
+def sleep(seconds, slept=[], sleep=turn.time.sleep):
+    slept.append(seconds)
+    if len(slept) == 3:
+        note("still waits")
+    sleep(0.01)
+turn.time.sleep = sleep
 with turn.on("cuda", sys.argv[1], note):
     print("has it", flush=True)
     sys.stdin.readline()
@@ -61,6 +67,7 @@ def test_a_second_process_waits_says_so_once_and_has_its_turn(holder: Holder) ->
     assert line_of(first) == "has it"
     second = holder("GPU-1")
     assert line_of(second) == "another xpbench measures on cuda; waiting for it"
+    assert line_of(second) == "still waits"
     release(first)
     assert line_of(first) == "gives it back"
     assert line_of(second) == "has it"
@@ -76,6 +83,7 @@ def test_the_turn_of_a_killed_process_is_over(holder: Holder) -> None:
     assert line_of(first) == "has it"
     second = holder("GPU-1")
     assert "waiting" in line_of(second)
+    assert line_of(second) == "still waits"
     first.send_signal(signal.SIGKILL)
     assert line_of(second) == "has it"
 
