@@ -301,6 +301,8 @@ class _Run:
             state = attendance.hear(event)
             if state is not None:
                 journal.append_card(self.job.folder, state)
+                if state.reason:
+                    self.observer.note(f"{state.case}: no energy of a call: {state.reason}")
                 if state.slowed and event["status"] == "ok":
                     self.slowed_by.update(dict.fromkeys(state.throttle or ()))
                     self.second_turns.add(visit, cases[state.case], THROTTLED)

@@ -267,6 +267,19 @@ def test_what_is_asked_of_the_library_is_there() -> None:
         assert getattr(library, f"nvmlClocksThrottleReason{name}") == bit
 
 
+@pytest.mark.gpu
+def test_a_real_card_tells_figures_that_a_card_can_have() -> None:
+    card = find("cuda", os.environ | BUS)
+    if card is None:
+        pytest.skip("no card can be read here: it takes NVIDIA's driver and nvidia-ml-py")
+    found = card.read()
+    assert found.sm_mhz is not None and 100 <= found.sm_mhz < 10_000
+    assert found.power_w is not None and 1 < found.power_w < 10_000
+    assert found.temperature_c is not None and 0 < found.temperature_c < 120
+    assert found.energy_j is not None and found.energy_j >= 0
+    assert found.throttle is not None
+
+
 def test_asking_for_a_card_imports_no_array_library() -> None:
     code = (
         "import sys; from xpbench.bench import cards; cards.find('cuda', {}); "

@@ -206,6 +206,18 @@ def test_a_dry_run_prints_the_estimate_and_measures_nothing(xpbench, tmp_path: P
     assert not (tmp_path / "results").exists()
 
 
+def test_energy_is_kept_with_the_run_and_in_vain_without_a_card(
+    xpbench, write_kernel, tmp_path: Path
+) -> None:
+    options = ["--backend", "numpy", "--preset", "smoke", "--energy", "--out", tmp_path / "run"]
+    measured = xpbench("run", write_kernel(), *options)
+    assert measured.returncode == 0, measured.stderr
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["settings"]["energy"] is True
+    assert "no case of this run is on one" in measured.stderr
+    table = xpbench("table", tmp_path / "run", "--metric", "energy")
+    assert "energy of a call, above idle" in table.stdout
+
+
 def test_the_cases_listed_are_those_a_run_would_measure(xpbench) -> None:
     answer = xpbench(
         "list", "cases", "svd", "--backend", "numpy", "--size", "n=512", "--dtype", "float64"

@@ -186,7 +186,13 @@ def test_energy_is_asked_of_the_first_fork_alone_and_only_where_it_is_wanted(
     assert not any(task.energy for task in tasks if not task.backend), "nor of the process of the data"
 
 
-def test_what_a_worker_says_of_its_calls_becomes_the_energy_of_its_case(run_on, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    ("used_j", "energy_j", "said"),
+    [(600.0, 3.0, []), (0.0, None, ["no energy of a call: the energy counter did not move"])],
+)
+def test_what_a_worker_says_of_its_calls_becomes_the_energy_of_its_case_or_a_note(
+    run_on, monkeypatch, used_j: float, energy_j: float | None, said: list[str]
+) -> None:
     card = Scripted(energy_j=1000.0)
     monkeypatch.setattr(attendance.watch, "idle_power", lambda card: 0.0)
     supervised = runner.supervise
@@ -200,7 +206,7 @@ def test_what_a_worker_says_of_its_calls_becomes_the_energy_of_its_case(run_on, 
             journal.append(task.run, Measurement(case, task.fork, "ok", samples=(1e-3,)))
             if task.energy:
                 on_event({"event": "energy", "state": "begin", "id": str(case)})
-                card.energy_j += 600.0
+                card.energy_j += used_j
                 calls = {"calls": 200, "seconds": 2.5}
                 on_event({"event": "energy", "state": "end", "id": str(case), **calls})
             on_event({"event": "end", "id": str(case), "status": "ok"})
@@ -208,9 +214,9 @@ def test_what_a_worker_says_of_its_calls_becomes_the_energy_of_its_case(run_on, 
 
     monkeypatch.setattr(runner, "supervise", supervise)
     run, notes = run_on(card, forks=3, energy=True)
-    assert [state.energy_j for state in run.cards] == [3.0, None, None]
-    assert list(summarise([run])["energy_j"]) == [3.0]
-    assert notes == []
+    assert [state.energy_j for state in run.cards] == [energy_j, None, None]
+    assert list(summarise([run])["energy_j"].dropna()) == ([] if energy_j is None else [energy_j])
+    assert [note.partition(": ")[2] for note in notes] == said
 
 
 def test_energy_of_a_run_without_a_card_is_said_to_be_in_vain(tmp_path, write_kernel) -> None:
