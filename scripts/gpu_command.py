@@ -1,15 +1,20 @@
 """One command of ``gpu.py`` until a deadline: nothing that it started outlives it."""
 
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 GRACE = 10.0
 """Seconds a command that is stopped may take to end of itself: a run prints what it has."""
+
+PR_SET_PDEATHSIG = 1
+_SYSTEM = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 Process = tuple[int, str]
 """A process id and the tick in which it began: an id alone may have gone to another meanwhile."""
@@ -25,7 +30,13 @@ def run_until(
     """
     with output.open("wb") as out, log.open("wb") as err:
         child = subprocess.Popen(
-            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            start_new_session=True,
+            preexec_fn=_end_with_parent,
         )
         try:
             return child.wait(max(0.0, deadline - GRACE - time.monotonic()))
@@ -34,6 +45,12 @@ def run_until(
         finally:
             if child.returncode is None:
                 _stop(child)
+
+
+def _end_with_parent() -> None:
+    """Where nothing can be done at our end, SIGKILL, Linux still tells the command to end."""
+    if _SYSTEM is not None:
+        _SYSTEM.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _stop(child: "subprocess.Popen[bytes]") -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -38,6 +39,15 @@ print(child.pid, flush=True)
 time.sleep(600)
 """
 """A command that hears no Ctrl-C, with a child in a session of its own."""
+KILLED = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import gpu_command
+sleep = [sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(600)"]
+gpu_command.run_until(time.monotonic() + 600, sleep, Path("output"), Path("log"), Path())
+"""
+"""A script in the middle of a command."""
 STAND_IN = """#!/bin/sh
 case "$*" in
 *"list backends"*) echo '[{{"backend": "numpy", "usable": true, "devices": ["cpu"]}}]' ;;
@@ -57,13 +67,18 @@ def environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
 
 
-def gpu(out: Path, *arguments: str, start: tuple[str, ...] = (str(SCRIPTS / "gpu.py"),)) -> Answer:
+def gpu(
+    out: Path,
+    *arguments: str,
+    start: tuple[str, ...] = (str(SCRIPTS / "gpu.py"),),
+    timeout: float = 120,
+) -> Answer:
     return subprocess.run(
         [sys.executable, *start, "--out", str(out), *arguments],
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=timeout,
         check=False,
     )
 
@@ -226,11 +241,28 @@ def test_a_stopped_command_leaves_no_process_behind(tmp_path: Path, monkeypatch:
     command = [sys.executable, "-c", STUBBORN]
     assert module.run_until(time.monotonic() + 5, command, output, tmp_path / "log", tmp_path) is None
     process = Path("/proc") / output.read_text().strip()
-    for _ in range(1000):  # To be killed takes a process a moment, and a busy machine more of them.
-        if has_ended(process):
-            break
+    assert soon(lambda: has_ended(process))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent is gone")
+def test_a_script_that_is_killed_leaves_no_command_behind(tmp_path: Path) -> None:
+    script = subprocess.Popen([sys.executable, "-c", KILLED, str(SCRIPTS)], cwd=tmp_path)
+    output = tmp_path / "output"
+    assert soon(lambda: output.exists() and output.read_text().endswith("\n"))
+    process = Path("/proc") / output.read_text().strip()
+    assert not has_ended(process)
+    script.kill()
+    script.wait()
+    assert soon(lambda: has_ended(process))
+
+
+def soon(condition: Callable[[], bool]) -> bool:
+    """Whether it becomes true within ten seconds: a busy machine may take its time."""
+    for _ in range(1000):
+        if condition():
+            return True
         time.sleep(0.01)
-    assert has_ended(process)
+    return False
 
 
 def has_ended(process: Path) -> bool:
@@ -271,7 +303,7 @@ def test_what_does_not_fit_the_pieces_is_named_and_the_rest_is_whole(
 
 @pytest.mark.slow
 def test_every_stage_can_be_rehearsed(tmp_path: Path) -> None:
-    answer = gpu(tmp_path / "gpu", *REHEARSAL)
+    answer = gpu(tmp_path / "gpu", *REHEARSAL, timeout=900)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     found = stages(tmp_path / "gpu")
     assert found.pop("calibrate")["state"] == "left out"
