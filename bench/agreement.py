@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,9 @@ import numpy as np
 from xpbench.bench import floating
 from xpbench.bench.kernel import Errors, Kernel
 from xpbench.bench.measures import Disagreement, cast_up, largest_ratio, misshapen, names
+
+TF32_TIMES = 2.0**13
+"""TF32's eps, 2^-10, over that of float32: its numbers have 10 stored bits where float32 has 23."""
 
 
 class ErrorsFailed(Exception):
@@ -44,8 +47,13 @@ def judge(
     inputs: Sequence[np.ndarray],
     static: Mapping[str, int],
     dtype: str,
+    precision: str = "ieee",
 ) -> Agreement:
     """Judges what a backend returned against the oracle.
+
+    In ``tf32`` and ``native`` the limits of float32 cases are those of TF32, ``TF32_TIMES`` as wide:
+    errors are still counted in the eps of float32. In ``ieee`` the reason says so where an error is
+    beyond float32's limit and within that of TF32.
 
     Parameters
     ----------
@@ -59,13 +67,18 @@ def judge(
         The integers that ``compute`` received.
     dtype
         The dtype of the case, one of ``xpbench.bench.case.DTYPES``.
+    precision
+        What the case asks of products, one of ``xpbench.bench.case.PRECISIONS``.
 
     Raises
     ------
     ErrorsFailed
         If the kernel's ``errors`` raised, or returned anything but at least one named pair.
     """
-    return _judge(kernel, outputs, reference, inputs, static, dtype, "the oracle", 1.0)
+    slack = _slack(kernel, dtype, precision)
+    found = _judge(kernel, outputs, reference, inputs, static, dtype, "the oracle", slack)
+    hint = _hint_of_tf32(found, _slack(kernel, dtype, "tf32") / slack)
+    return replace(found, reason=f"{found.reason}; {hint}") if hint else found
 
 
 def between(
@@ -75,11 +88,12 @@ def between(
     inputs: Sequence[np.ndarray],
     static: Mapping[str, int],
     dtype: str,
+    precision: str = "ieee",
 ) -> Agreement:
     """Judges the difference of two backends in the kernel's measure, with ``outputs_b`` as reference.
 
-    Limits are doubled: by the triangle inequality two backends that are each within a limit of the
-    oracle are within twice that limit of each other.
+    Limits are those of ``judge``, doubled: by the triangle inequality two backends that are each within
+    a limit of the oracle are within twice that limit of each other.
 
     Raises
     ------
@@ -87,7 +101,13 @@ def between(
         As ``judge`` does.
     """
     reference = [cast_up(np.asarray(output)) for output in outputs_b]
-    return _judge(kernel, outputs_a, reference, inputs, static, dtype, "the other backend", 2.0)
+    slack = 2 * _slack(kernel, dtype, precision)
+    return _judge(kernel, outputs_a, reference, inputs, static, dtype, "the other backend", slack)
+
+
+def is_reduced(error: float, limit: float, dtype: str, precision: str) -> bool:
+    """Whether a float32 result that was let off with TF32's ``limit`` is beyond that of float32."""
+    return dtype == "float32" and precision != "ieee" and limit / TF32_TIMES < error <= limit
 
 
 def worst_of(errors: Errors) -> str:
@@ -157,6 +177,24 @@ def _judge(
         if not _within(value, limit)
     ]
     return Agreement(pairs, not over, "; ".join(over))
+
+
+def _slack(kernel: Kernel, dtype: str, precision: str) -> float:
+    """By how much limits are wider than the kernel states them."""
+    reduced = dtype == "float32" and precision != "ieee" and kernel.error_unit == "eps"
+    return TF32_TIMES if reduced else 1.0
+
+
+def _hint_of_tf32(found: Agreement, times: float) -> str:
+    """What to say of errors that are too large for float32 and not for limits ``times`` as wide."""
+    if found.agrees or not found.errors or times == 1:
+        return ""
+    if not all(_within(value, times * limit) for value, limit in found.errors.values()):
+        return ""
+    return (
+        f"that is the error of TF32 and not of float32: within {times:g} times the limit, as products "
+        "of 11 bits would leave it, and ieee was asked for"
+    )
 
 
 def _faults(

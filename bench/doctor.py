@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from xpbench.bench import noise, processor
+from xpbench.bench import noise, processor, product_bits
 from xpbench.bench.noise import Noise
 from xpbench.bench.probe import State
 from xpbench.bench.report.quantities import percent, volume
@@ -175,6 +175,21 @@ def _of_libraries(seen: Examination) -> Iterator[Advice]:
 
 
 def _of_precision(name: str, switches: Mapping[str, Any], precision: str) -> Iterator[Advice]:
+    bits = switches.get("product_bits")
+    if precision == "ieee" and bits is not None and bits < product_bits.REDUCED:
+        yield Advice(
+            "warning",
+            f"products of float32 keep {bits:.0f} bits in {name}, though ieee was asked for",
+            "believe this measurement, and not what it reads back; its float32 results are not "
+            "comparable with the others'",
+        )
+        return
+    if precision == "tf32" and bits is not None and bits >= product_bits.REDUCED:
+        yield Advice(
+            "note",
+            f"{name} computes products in full float32, more than tf32 asks for",
+            "its times are those of float32: the device has no TF32, or the library does not use it",
+        )
     loose = [key for key, value in switches.items() if "tf32" in key and value is True]
     named = switches.get("matmul_precision")
     if named in REDUCED:

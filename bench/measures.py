@@ -57,28 +57,31 @@ def largest_ratio(error: Any, scale: Any) -> float:
     return float(np.max(ratios, initial=0.0))
 
 
-def summation_bound(bound: Any, exact: Any, eps: float, limit: float) -> Any:
-    """What the error of a sum of products is divided by, to be compared with ``limit`` in ``eps``.
+def summation_error(error: Any, bound: Any, exact: Any, eps: float, limit: float) -> tuple[float, float]:
+    """The pair of a sum of products: its largest error over its bound, in ``eps``, and the limit.
 
-    In float32 and float64 it is ``bound``. Two bytes a number are summed by no library in two bytes: a
-    product of two such numbers is exact in float32, where it is added to the others, and what they come
-    to is rounded once, to the output (Blanchard, Higham, Lopez, Mary & Pranesh, "Mixed precision block
-    fused multiply-add", SIAM J. Sci. Comput. 42, 2020, section 2). So the error is at most
+    In float32 and float64 these are ``|error| / bound`` and ``limit``. Two bytes a number are summed by
+    no library in two bytes: a product of two such numbers is exact in float32, where it is added to the
+    others, and what they come to is rounded once, to the output (Blanchard, Higham, Lopez, Mary &
+    Pranesh, "Mixed precision block fused multiply-add", SIAM J. Sci. Comput. 42, 2020, section 2). So
+    the error is at most
 
-        limit eps32 bound + eps / 2 |exact|,
+        eps / 2 |exact| + limit eps32 bound,
 
-    the first by whatever ``bound`` and ``limit`` were derived from, with the eps of float32, and the
-    second exactly. The second is nearly all of it, and is reached: of many entries one errs by as much.
+    the first exactly, and the second by whatever ``bound`` and ``limit`` were derived from, with the eps
+    of float32. There the pair is ``|error| / (|exact| + 2 limit bound eps32 / eps)``, and 1/2. The first
+    is nearly all of it, and is reached: of many entries one errs by as much.
     """
     if eps <= ACCUMULATOR_EPS:
-        return bound
-    return bound * (ACCUMULATOR_EPS / eps) + np.abs(exact) / (2 * limit)
+        return largest_ratio(error, bound) / eps, limit
+    whole = np.abs(exact) + 2 * limit * bound * (ACCUMULATOR_EPS / eps)
+    return largest_ratio(error, whole) / eps, 0.5
 
 
 def accumulation(eps: float) -> float:
     """The eps that sums of numbers of this ``eps`` are taken with, over it: 1 in float32 and float64.
 
-    See ``summation_bound`` for the others.
+    See ``summation_error`` for the others.
     """
     return min(1.0, ACCUMULATOR_EPS / eps)
 

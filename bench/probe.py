@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xpbench.bench import registry
+from xpbench.bench import product_bits, registry
 from xpbench.bench.backend import Backend, Setting
 from xpbench.bench.exceptions import one_line
 from xpbench.bench.measurement import as_json
@@ -56,7 +56,8 @@ def _ask(found: Registry, names: Sequence[str], python: str) -> list[State]:
 
 
 def in_force(found: Registry, name: str, setting: Setting) -> dict[str, Any]:
-    """What the backend called ``name`` reads back in a process that is started as workers are.
+    """What the backend called ``name`` reads back in a process that is started as workers are, with the
+    ``product_bits`` that its products of float32 keep.
 
     ``{"fault": ...}`` where it cannot be loaded.
     """
@@ -84,7 +85,7 @@ def _loaded(backend: Backend, setting: Setting) -> dict[str, Any]:
     try:
         backend.load(setting)
         read: dict[str, Any] = as_json(backend.in_force())
-        return read
+        return {**read, "product_bits": round(product_bits.measure(backend), 1)}
     except Exception as error:
         return {"fault": one_line(error)}
 

@@ -26,6 +26,7 @@ class Roof:
     lines unread, and the second is the rate of a copy. ``dispatch_s`` is the time of the smallest call,
     awaited. ``None`` is what could not be measured. ``array_bytes`` is the size of the arrays of the
     bandwidths, ``cache_bytes`` that of the device's last cache, ``timed_s`` the seconds of all calls.
+    ``product_bits`` are those that products of float32 keep (see ``product_bits``).
     """
 
     backend: str
@@ -42,6 +43,7 @@ class Roof:
     array_bytes: int | None = None
     cache_bytes: int | None = None
     timed_s: float = 0.0
+    product_bits: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -72,7 +74,13 @@ class Roof:
         }
         if faulty := [key for key, kind in kinds.items() if type(getattr(roof, key)) is not kind]:
             raise XpbenchError(f"a roof is malformed: {faulty[0]} = {record[faulty[0]]!r:.60}")
-        figures = (roof.matmul_flops, roof.reused_bytes, roof.fresh_bytes, roof.dispatch_s)
+        figures = (
+            roof.matmul_flops,
+            roof.reused_bytes,
+            roof.fresh_bytes,
+            roof.dispatch_s,
+            roof.product_bits,
+        )
         if not all(f is None or (isinstance(f, int | float) and 0 < f < math.inf) for f in figures):
             raise XpbenchError("a roof is malformed: its figures must be positive numbers or null")
         return roof

@@ -63,6 +63,16 @@ def peaks(roofs: Iterable[Roof]) -> dict[Key, Peak]:
     return {key: _peak(group) for key, group in groups.items()}
 
 
+def product_bits(roofs: Iterable[Roof]) -> dict[tuple[str, *Key], float]:
+    """The bits that products kept, the fewest over the forks, by backend and key: see that module."""
+    found: dict[tuple[str, *Key], float] = {}
+    for roof in roofs:
+        key = (roof.backend, roof.device, roof.dtype, roof.threads, roof.precision)
+        if roof.product_bits is not None:
+            found[key] = min(roof.product_bits, found.get(key, roof.product_bits))
+    return found
+
+
 def place(
     flops: float | None,
     traffic: float | None,

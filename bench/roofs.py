@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from xpbench.bench import clock, floating
+from xpbench.bench import clock, floating, product_bits
 from xpbench.bench.backend import Backend
 from xpbench.bench.roof import CACHE_TIMES, FALLBACK_CACHE, Roof
 
@@ -62,6 +62,7 @@ def measure(backend: Backend, dtype: str, precision: str, fork: int, cache_bytes
         array_bytes=_bytes(dtype, n) if fork == 0 else None,
         cache_bytes=cache_bytes,
         timed_s=watch.seconds,
+        product_bits=_tried(lambda: product_bits.measure(backend)) if dtype == "float32" else None,
     )
 
 

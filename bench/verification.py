@@ -95,7 +95,15 @@ class _Outputs:
         found = []
         for first, second in itertools.combinations(kept, 2):
             try:
-                pair = agreement.between(kernel, kept[first], kept[second], inputs, static, first.dtype)
+                pair = agreement.between(
+                    kernel,
+                    kept[first],
+                    kept[second],
+                    inputs,
+                    static,
+                    first.dtype,
+                    first.precision,
+                )
             except agreement.ErrorsFailed as fault:
                 pair = agreement.Agreement({}, False, str(fault))
             value, limit = pair.errors.get(pair.worst, (float("nan"), float("nan")))

@@ -251,7 +251,13 @@ class Worker:
         static = kernel.static_of(dict(record.case.size))
         with threads.single_blas_thread():
             found = agreement.judge(
-                kernel, outputs, made.reference, made.exact_inputs, static, record.case.dtype
+                kernel,
+                outputs,
+                made.reference,
+                made.exact_inputs,
+                static,
+                record.case.dtype,
+                record.case.precision,
             )
         record = replace(record, errors={**record.errors, **found.errors})
         if not found.agrees:

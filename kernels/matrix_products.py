@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xpbench import Kernel, epsilon, evenly_spaced, largest_ratio, summation_bound, widened
+from xpbench import Kernel, epsilon, evenly_spaced, summation_error, widened
 from xpbench.bench.kernel import Array, Errors
 
 ALL_ROWS = 2048
@@ -51,7 +51,7 @@ def errors(
     fault spread thinly over all entries, at any n. Without the oracle the norm of ``C - AB`` is
     estimated from its products with random vectors of signs, whose mean square it is (Freivalds).
 
-    In half precision both hold of sums in float32, rounded once at the end: see ``summation_bound``.
+    In half precision both hold of sums in float32, rounded once at the end: see ``summation_error``.
     """
     n = a.shape[0]
     (c,) = widened(outputs, (n, n))
@@ -65,11 +65,9 @@ def errors(
         distance = float(np.linalg.norm(c - exact[0]))
     scale = np.linalg.norm(a) * np.linalg.norm(b) / math.sqrt(n)
     eps, limit = epsilon(outputs), math.sqrt(n)
-    bound = summation_bound(bound, product, eps, limit)
-    scale = summation_bound(scale, np.linalg.norm(c), eps, limit)
     return {
-        "entries": (largest_ratio(c[rows] - product, bound) / eps, limit),
-        "norm": (largest_ratio(distance, scale) / eps, limit),
+        "entries": summation_error(c[rows] - product, bound, product, eps, limit),
+        "norm": summation_error(distance, scale, np.linalg.norm(c), eps, limit),
     }
 
 
@@ -125,7 +123,7 @@ def batched_errors(
     norms are estimated from products with random vectors of signs, whose mean square they are: at
     n = 64, for errors without a pattern, within a fourth (Freivalds; Hutchinson).
 
-    In half precision both hold of sums in float32, rounded once at the end: see ``summation_bound``.
+    In half precision both hold of sums in float32, rounded once at the end: see ``summation_error``.
     """
     batch, n = a.shape[:2]
     (c,) = widened(outputs, a.shape)
@@ -142,11 +140,9 @@ def batched_errors(
     bound = np.abs(a[sample]) @ np.abs(b[sample])
     scale = np.linalg.norm(a, axis=(1, 2)) * np.linalg.norm(b, axis=(1, 2)) / math.sqrt(n)
     eps, limit = epsilon(outputs), math.sqrt(n)
-    bound = summation_bound(bound, product, eps, limit)
-    scale = summation_bound(scale, np.linalg.norm(c, axis=(1, 2)), eps, limit)
     return {
-        "entries": (largest_ratio(c[sample] - product, bound) / eps, limit),
-        "norm": (largest_ratio(distance, scale) / eps, limit),
+        "entries": summation_error(c[sample] - product, bound, product, eps, limit),
+        "norm": summation_error(distance, scale, np.linalg.norm(c, axis=(1, 2)), eps, limit),
     }
 
 

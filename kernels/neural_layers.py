@@ -11,7 +11,7 @@ from xpbench import (
     epsilon,
     evenly_spaced,
     largest_ratio,
-    summation_bound,
+    summation_error,
     widened,
 )
 from xpbench.bench.kernel import Array, Errors
@@ -369,7 +369,7 @@ def conv2d_errors(
     root mean square. Without the oracle the distances are estimated from combinations of the filters
     with random signs, whose mean square they are (Freivalds).
 
-    In half precision both hold of sums in float32, rounded once at the end: see ``summation_bound``.
+    In half precision both hold of sums in float32, rounded once at the end: see ``summation_error``.
     """
     n, c, side, _ = x.shape
     o, _, k, _ = w.shape
@@ -391,11 +391,9 @@ def conv2d_errors(
     (bound,) = conv2d_reference(np.abs(x[sample]), np.abs(w))
     (squares,) = conv2d_reference(x**2, np.sum(w**2, axis=0, keepdims=True))
     sizes, found = np.sqrt(np.sum(squares, axis=(1, 2, 3))), np.sqrt(np.sum(y**2, axis=(1, 2, 3)))
-    bound = summation_bound(bound, right, eps, limit)
-    sizes = summation_bound(sizes, found, eps, limit)
     return {
-        "entries": (largest_ratio(y[sample] - right, bound) / eps, limit),
-        "norm": (largest_ratio(distances, sizes) / eps, limit),
+        "entries": summation_error(y[sample] - right, bound, right, eps, limit),
+        "norm": summation_error(distances, sizes, found, eps, limit),
     }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xpbench import Kernel, epsilon, evenly_spaced, largest_ratio, summation_bound, widened
+from xpbench import Kernel, epsilon, evenly_spaced, largest_ratio, summation_error, widened
 from xpbench.bench.kernel import Array, Errors
 
 TOPICS = 8
@@ -134,18 +134,13 @@ def dot_errors(
     lanes or by halves are of shorter walks, of less than 1/2 together. Limit four times the root mean
     square of either: 1.2 sqrt(W + 1/2) eps. Terms are 1 / sqrt(n) of the whole, so that in float32 a
     single one, or inputs rounded to TF32, are no more than such a sum may err by from n = 10^6 on.
-    In half precision this holds of a sum in float32, rounded once at the end: see ``summation_bound``.
+    In half precision this holds of a sum in float32, rounded once at the end: see ``summation_error``.
     """
     (s,) = widened(outputs, ())
     lengths = float(np.linalg.norm(x) * np.linalg.norm(y))
     walk = np.cumsum(x * y)
     eps, limit = epsilon(outputs), 1.2 * math.sqrt(float(np.linalg.norm(walk) / lengths) ** 2 + 0.5)
-    return {
-        "value": (
-            largest_ratio(s - exact[0], summation_bound(lengths, exact[0], eps, limit)) / eps,
-            limit,
-        )
-    }
+    return {"value": summation_error(s - exact[0], lengths, exact[0], eps, limit)}
 
 
 Kernel(

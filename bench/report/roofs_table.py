@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Sequence
 
 from xpbench.bench.journal import Run
-from xpbench.bench.report.layout import Cell, Grid, Line
+from xpbench.bench.report.layout import Cell, Grid, Line, heading_of
+from xpbench.bench.report.precision import bits_against
 from xpbench.bench.report.quantities import duration, percent, rate, volume
 from xpbench.bench.report.sheet import Part
 from xpbench.bench.roof import CACHE_TIMES
-from xpbench.bench.roofline import Key, Peak, peaks, vendor
+from xpbench.bench.roofline import Key, Peak, peaks, product_bits, vendor
 
 
 def roofs_part(runs: Sequence[Run]) -> Part:
@@ -65,8 +66,12 @@ def _rows(run: Run, key: Key, peak: Peak) -> Iterator[tuple[Cell, ...]]:
 
 
 def _notes(runs: Sequence[Run]) -> Iterator[str]:
-    """Where a cache may have served a part of a bandwidth, because no array was large enough for it."""
+    """Where a cache may have served a part of a bandwidth, because no array was large enough for it, and
+    where products kept another number of bits than was asked for."""
     for run in runs:
+        for (backend, device, _, _, precision), bits in product_bits(run.roofs).items():
+            if words := bits_against(precision, bits):
+                yield f"{heading_of({'backend': backend, 'device': device})}: {words}"
         for peak in peaks(run.roofs).values():
             cache = peak.cache_bytes or run.header["machine"].get("cache_bytes") or 0
             size = peak.array_bytes

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from xpbench.bench.agreement import TF32_TIMES
 from xpbench.bench.report.layout import Cell, Grid, Line, fitting, grouped, heading_of, place_of, row_of
 from xpbench.bench.report.metrics import BEYOND, METRICS, above_roof, error, error_tone
 from xpbench.bench.report.overall import Overall
 from xpbench.bench.report.overall import grids as overall_grids
 from xpbench.bench.report.overall import legend as overall_legend
+from xpbench.bench.report.precision import REDUCED, precision_of, precision_words
 from xpbench.bench.report.quantities import comparison, duration, percent, significant
 from xpbench.bench.report.records import Record, visible
 
@@ -182,6 +184,8 @@ def _marks(record: Record) -> Iterable[str]:
         yield SLOWED
     if record.get("modes"):
         yield MODES
+    if precision_of(record):
+        yield REDUCED
     if record["status"] == "ok" and record["reason"]:
         yield PARTIAL
 
@@ -247,6 +251,7 @@ def _legend(records: Sequence[Record], metric: str) -> Iterable[str]:
         yield f"{SLOWED} its card was throttled, in a second turn too if it had one: {', '.join(words)}"
     if MODES in marks:
         yield f"{MODES} {_TWO_MODES}"
+    yield from precision_words(records)
     if PARTIAL in marks:
         yield f"{PARTIAL} not every fork ended well"
     if baselines := sorted({_against(record) for record in ran if record["verdict"] is not None}):
@@ -284,6 +289,11 @@ def _break_even_words(records: Sequence[Record]) -> Iterable[str]:
 
 def _units(records: Sequence[Record]) -> Iterable[str]:
     yield "0.1 of 1 eps: the error nearest its limit is 0.1, the limit 1"
+    if any(record["dtype"] == "float32" and record["precision"] != "ieee" for record in records):
+        yield (
+            "eps and limits where TF32 may be used: errors in the eps of float32, limits "
+            f"{TF32_TIMES:g} times those of float32, as TF32's eps is"
+        )
     if any(record["error_unit"] == "standard errors" for record in records):
         yield "s.e.: standard errors, of kernels that draw at random"
 

@@ -82,12 +82,14 @@ COLUMNS = {
     "sm_mhz": "Float64",
     "power_w": "Float64",
     "temperature_c": "Float64",
+    "product_bits": "Float64",
 }
 """The columns and their pandas dtypes, all of which have a null. Those from ``id`` on go beyond the
 contract: the case's id, the preset its size came from, the ``backend@device`` its ratio is against, the
 coverage of the ratio's interval, operations a compulsory byte, the time of the outputs' way to the host,
 the two times between which its processes are divided, where they are, what told ``device_s`` (or why
-nothing did) and ``kernel_s``, how many kernels a call launches, and what ``report.cards`` says."""
+nothing did) and ``kernel_s``, how many kernels a call launches, what ``report.cards`` says, and of a
+float32 case the bits that products of its backend were seen to keep."""
 
 
 @dataclass(frozen=True)
@@ -209,6 +211,7 @@ def _rows(run: Run, name: str, cases: Sequence[_Seen], baseline: str) -> Iterabl
     peaks = roofline.peaks(run.roofs)
     profiles = {profile.case: profile for profile in run.profiles}
     on_cards = cards.figures(run)
+    bits = roofline.product_bits(run.roofs)
     for one in cases:
         figures = _figures(run.header, one, profiles.get(str(one.case)))
         yield {
@@ -217,6 +220,7 @@ def _rows(run: Run, name: str, cases: Sequence[_Seen], baseline: str) -> Iterabl
             **figures,
             **_placed(run.header, one, peaks, figures.get("device_s") or figures.get("kernel_s")),
             **on_cards.get(str(one.case), {}),
+            "product_bits": bits.get((one.case.backend, *roofline.key_of(one.case, one.case.dtype))),
             **judged[one.case.row][str(one.case)],
         }
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         orthogonality,
         spectral_norm,
         squares_lost,
-        summation_bound,
+        summation_error,
         widened,
     )
     from xpbench.bench.vocabulary import Vocabulary
@@ -57,7 +57,7 @@ _HOME = {
     "run": "api",
     "spectral_norm": "measures",
     "squares_lost": "measures",
-    "summation_bound": "measures",
+    "summation_error": "measures",
     "table": "api",
     "widened": "measures",
 }
@@ -86,7 +86,7 @@ __all__ = [
     "run",
     "spectral_norm",
     "squares_lost",
-    "summation_bound",
+    "summation_error",
     "table",
     "widened",
 ]

@@ -297,3 +297,49 @@ def test_the_inputs_of_a_judgement_are_left_alone():
     for array in (output, exact, x):
         array.flags.writeable = False
     assert judged([output], [exact], inputs=[x]).agrees
+
+
+def measured(error: float, precision: str, dtype: str = "float32", unit: str = "eps") -> Agreement:
+    """The judgement of an error of so many eps, whose limit in float32 is 2."""
+    kernel = constant({"pair": (error, 2.0)}, error_unit=unit)
+    return judge(kernel, [X.astype(dtype)], [X], [X], {}, dtype, precision)
+
+
+@pytest.mark.parametrize("precision", ["tf32", "native"])
+def test_limits_are_in_the_eps_of_tf32_where_that_may_be_used(precision):
+    found = measured(16000.0, precision)
+    assert found.agrees
+    assert found.errors == {"pair": (16000.0, 2 * 8192.0)}
+    assert measured(17000.0, precision).reason == "pair is 1.7e+04 eps, over its limit of 1.64e+04"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "unit"), [("float64", "eps"), ("float16", "eps"), ("float32", "standard errors")]
+)
+def test_limits_of_what_tf32_does_not_touch_stay_as_they_are(dtype, unit):
+    assert not measured(3.0, "tf32", dtype, unit).agrees
+    assert "TF32" not in measured(3.0, "ieee", dtype, unit).reason
+
+
+def test_a_float32_result_of_tf32s_errors_is_wrong_and_called_what_it_is():
+    found = measured(16000.0, "ieee")
+    assert not found.agrees
+    assert found.errors == {"pair": (16000.0, 2.0)}
+    assert "over its limit of 2; that is the error of TF32 and not of float32" in found.reason
+    assert "TF32" not in measured(17000.0, "ieee").reason
+
+
+@pytest.mark.parametrize(("precision", "error", "agrees"), [("ieee", 3.0, True), ("ieee", 5.0, False)])
+def test_between_backends_the_limits_are_twice_those_of_the_precision(precision, error, agrees):
+    kernel = constant({"pair": (error, 2.0)})
+    assert between(kernel, [X], [X], [X], {}, "float64", precision).agrees is agrees
+    narrow = X.astype(np.float32)
+    wide = constant({"pair": (error * 8192, 2.0)})
+    assert between(wide, [narrow], [narrow], [X], {}, "float32", "tf32").agrees is agrees
+
+
+def test_a_result_within_tf32s_limit_alone_is_reduced():
+    assert agreement.is_reduced(3.0, 2 * 8192.0, "float32", "native")
+    assert not agreement.is_reduced(1.0, 2 * 8192.0, "float32", "native")
+    assert not agreement.is_reduced(3.0, 2 * 8192.0, "float64", "native")
+    assert not agreement.is_reduced(3.0, 4.0, "float32", "ieee")

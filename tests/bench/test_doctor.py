@@ -85,6 +85,18 @@ def test_a_quiet_machine_with_all_in_force_needs_nothing() -> None:
                 ("cupy", "COMPUTE_TYPE_TF32"),
             ]
         ),
+        (
+            replace(HEALTHY, in_force={"torch": {"matmul_precision": "highest", "product_bits": 11.1}}),
+            "warning",
+            "products of float32 keep 11 bits in torch, though ieee was asked for",
+            "not what it reads back",
+        ),
+        (
+            replace(HEALTHY, precision="tf32", in_force={"torch": {"product_bits": 23.0}}),
+            "note",
+            "torch computes products in full float32, more than tf32 asks for",
+            "no TF32",
+        ),
         (machine(cpus_present=16), "note", "8 of 16 CPUs", "start from a shell"),
         (replace(HEALTHY, swapped_bytes=2**30), "warning", "1.00 GiB of memory are in swap", "swapoff"),
         (replace(HEALTHY, in_force={"torch": {"fault": "no"}}), "warning", "torch does not load", "no"),
@@ -115,6 +127,9 @@ def test_a_library_that_reads_back_full_products_needs_nothing(name: str, read: 
         machine(cpus_present=None),
         replace(HEALTHY, swapped_bytes=0),
         replace(HEALTHY, swapped_bytes=2**20),
+        replace(HEALTHY, in_force={"torch": {"product_bits": 23.0}}),
+        replace(HEALTHY, precision="tf32", in_force={"torch": {"product_bits": 11.1}}),
+        replace(HEALTHY, precision="native", in_force={"torch": {"product_bits": 11.1}}),
     ],
 )
 def test_what_is_as_it_should_be_is_not_advised_against(seen: Examination) -> None:
@@ -152,6 +167,7 @@ def test_the_doctor_shows_this_machine_and_what_is_in_force(xpbench) -> None:
     assert found.returncode == 0, found.stderr
     seen = json.loads(found.stdout)
     assert seen["in_force"]["numpy"]["openblas_threads"] == 1
+    assert 22 < seen["in_force"]["numpy"]["product_bits"] <= 24
     assert seen["machine"]["cores"] >= 1
     assert "advice" in seen
     shown = xpbench("doctor")

@@ -93,15 +93,17 @@ def test_the_spectral_norm_of_nothing_is_zero():
 
 
 @pytest.mark.parametrize("eps", [2.0**-52, 2.0**-23])
-def test_the_bound_of_a_sum_in_its_own_dtype_is_as_it_was(eps):
-    bound = np.array([1.0, 2.0])
-    assert measures.summation_bound(bound, np.array([3.0, 4.0]), eps, 5.0) is bound
+def test_a_sum_in_its_own_dtype_is_held_against_its_own_bound(eps):
+    error, bound = np.array([1.0, 3.0]), np.array([1.0, 2.0])
+    assert measures.summation_error(error, bound, 1e9 * bound, eps, 5.0) == (1.5 / eps, 5.0)
     assert measures.accumulation(eps) == 1
 
 
 @pytest.mark.parametrize("eps", [2.0**-10, 2.0**-7])
-def test_the_bound_of_a_sum_in_float32_is_half_an_eps_of_it_and_the_sums_own(eps):
-    limit, bound, exact = 5.0, 30.0, -4.0
-    allowed = limit * eps * measures.summation_bound(bound, exact, eps, limit)
-    assert allowed == pytest.approx(eps / 2 * 4.0 + limit * 2.0**-23 * 30.0)
+def test_a_sum_in_float32_may_err_by_half_an_eps_of_it_and_by_its_own_bound(eps):
+    limit, bound, exact = 5.0, 30.0, np.array([-4.0, 0.0])
+    allowed = eps / 2 * np.abs(exact) + limit * 2.0**-23 * bound
+    for factor in (0.99, 1.01):
+        value, half = measures.summation_error(factor * allowed, bound, exact, eps, limit)
+        assert value / half == pytest.approx(factor)
     assert measures.accumulation(eps) == 2.0**-23 / eps

@@ -69,10 +69,14 @@ class Trial:
             np.testing.assert_array_equal(backend.fetch(held), array)
         return outputs
 
-    def judge(self, outputs: Sequence[np.ndarray], *, oracle: bool = True) -> Agreement:
+    def judge(
+        self, outputs: Sequence[np.ndarray], *, oracle: bool = True, precision: str = "ieee"
+    ) -> Agreement:
         reference = self.data.reference if oracle else None
         inputs = self.data.exact_inputs
-        return agreement.judge(self.kernel, outputs, reference, inputs, self.static, self.dtype)
+        return agreement.judge(
+            self.kernel, outputs, reference, inputs, self.static, self.dtype, precision
+        )
 
 
 Draw = Callable[..., Trial]

@@ -10,7 +10,7 @@ A module states, for the kernels of its topic,
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any, Literal
 
@@ -98,7 +98,9 @@ def entry(
         wide = [array.astype(np.float64) for array in outputs]
         scale = float(unit(wide, *trial.data.exact_inputs, **trial.static))
         if summed is not None and trial.dtype in HALF:
-            scale = scale * 2.0**-23 / trial.eps + abs(summed(wide[output], where)) / (2 * limit)
+            narrow = [array.astype(np.float32) for array in wide]
+            _, of_sum = replace(trial, dtype="float32").judge(narrow).errors[pair]
+            scale = abs(summed(wide[output], where)) + 2 * of_sum * scale * 2.0**-23 / trial.eps
         outputs[output][where] += 10 * limit * trial.eps * scale
         return outputs
 
@@ -124,6 +126,19 @@ def tf32(array: Any) -> np.ndarray:
     bits = array.copy().view(np.uint32)
     bits += np.uint32(0xFFF) + ((bits >> np.uint32(13)) & np.uint32(1))
     return (bits & np.uint32(0xFFFFE000)).view(np.float32)
+
+
+class Tf32(np.ndarray):
+    """An array whose products of float32 go through a tensor core: ``a @ b`` of rounded factors."""
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        plain = [np.asarray(x) if isinstance(x, np.ndarray) else x for x in inputs]
+        if "out" in options:
+            options["out"] = tuple(np.asarray(x) for x in options["out"])
+        if ufunc is np.matmul:
+            plain = [tf32(x) for x in plain]
+        found = getattr(ufunc, method)(*plain, **options)
+        return found.view(Tf32) if isinstance(found, np.ndarray) else found
 
 
 def topics() -> Iterator[ModuleType]:

@@ -1,0 +1,188 @@
+"""The precision in force is proved by products, whatever a library reads back."""
+
+from pathlib import Path
+
+import array_api_compat.numpy
+import numpy as np
+import pytest
+
+import planted
+from xpbench import Backend, Setting, Vocabulary
+from xpbench.bench import probe, product_bits, registry
+from xpbench.bench.report.precision import bits_against
+from xpbench.bench.roof import Roof
+from xpbench.bench.roofline import product_bits as of_roofs
+
+
+class Rounding(Backend):
+    """Rounds the factors of a product to ``bits``, and reads back that all is well."""
+
+    name = "rounding"
+    library = "numpy"
+    bits = 24
+
+    def load(self, setting: Setting) -> None:
+        self.setting = setting
+        self.xp = Vocabulary(array_api_compat.numpy)
+
+    def compile(self, function):
+        def rounded(*arrays):
+            kept = []
+            for array in arrays:
+                mantissa, exponent = np.frexp(array.astype(np.float64))
+                kept.append(np.ldexp(np.rint(mantissa * 2**self.bits), exponent - self.bits))
+            return function(*(array.astype(np.float32) for array in kept))
+
+        return rounded
+
+    def in_force(self):
+        return {"matmul_precision": "highest"}
+
+
+@pytest.mark.parametrize("bits", [8, 11, 14, 17])
+def test_the_bits_that_factors_are_rounded_to_are_found(bits: int) -> None:
+    backend = Rounding()
+    backend.bits = bits
+    backend.load(Setting())
+    assert product_bits.measure(backend) == pytest.approx(bits, abs=0.3)
+
+
+@pytest.mark.parametrize("name", ["numpy", "torch", "jax", "array-api-strict"])
+def test_an_honest_product_keeps_nearly_all_bits_of_float32(name: str) -> None:
+    backend = registry.find().backend(name)
+    if reason := backend.unusable():
+        pytest.skip(reason)
+    backend.load(Setting())
+    assert product_bits.FULL - 2 < product_bits.measure(backend) <= product_bits.FULL
+
+
+def test_the_probe_measures_what_a_backend_keeps_beside_what_it_reads_back() -> None:
+    backend = Rounding()
+    backend.bits = 11
+    told = probe._loaded(backend, Setting())
+    assert told["matmul_precision"] == "highest"
+    assert 10.5 < told["product_bits"] < 11.5
+
+
+@pytest.mark.parametrize(
+    ("precision", "bits", "words"),
+    [
+        ("ieee", 11.0, "products of float32 keep 11 bits of 24, though ieee was asked for"),
+        ("ieee", 23.0, None),
+        ("ieee", None, None),
+        ("tf32", 23.0, "computed in full float32: more than was asked"),
+        ("tf32", 11.0, None),
+        ("native", 8.0, None),
+    ],
+)
+def test_bits_are_held_against_what_was_asked(
+    precision: str, bits: float | None, words: str | None
+) -> None:
+    assert bits_against(precision, bits) == words
+
+
+def test_of_several_forks_the_fewest_bits_count() -> None:
+    roofs = [
+        Roof("torch", "cuda", "float32", 2, "ieee", fork, product_bits=bits)
+        for fork, bits in enumerate([23.0, 11.0, None])
+    ]
+    assert of_roofs(roofs) == {("torch", "cuda", "float32", 2, "ieee"): 11.0}
+    assert Roof.from_json(roofs[1].to_json()).product_bits == 11.0
+
+
+LIAR = """
+import sys
+sys.path.append({tests!r})
+import numpy as np
+import array_api_compat.numpy
+from planted import Tf32
+from xpbench import Backend, Vocabulary
+
+
+class Liar(Backend):
+    "Takes TF32 for float32, and says that it does not."
+    name = "liar"
+    library = "numpy"
+
+    def load(self, setting):
+        self.setting = setting
+        self.xp = Vocabulary(array_api_compat.numpy)
+
+    def put(self, array):
+        return np.array(array).view(Tf32)
+
+    def in_force(self):
+        return {{"matmul_precision": "highest"}}
+"""
+
+
+@pytest.fixture
+def liar(tmp_path: Path) -> Path:
+    path = tmp_path / "liar.py"
+    path.write_text(LIAR.format(tests=str(Path(planted.__file__).parents[1])))
+    return path
+
+
+def words_of(answer) -> str:
+    return " ".join(answer.stdout.split())
+
+
+def run(xpbench, liar: Path, precision: str, *kernels: str):
+    options = ("--size", "small", "--forks", "1", "--time", "0.01", "--roofs", "--threads", "1")
+    return xpbench(
+        "run",
+        *kernels,
+        *("--backend", "numpy", "--backend", liar),
+        *("--precision", precision, "--out", precision, *options),
+    )
+
+
+def test_a_run_marks_a_backend_that_takes_tf32_for_float32(xpbench, liar: Path) -> None:
+    answer = run(xpbench, liar, "ieee", "matmul", "axpy")
+    assert answer.returncode == 1, answer.stdout + answer.stderr
+    said = words_of(answer)
+    assert "WRONG" in said
+    assert "error of TF32 and not of float32" in said
+    # The result of axpy, which is no product, is right: the mark tells whose it is.
+    assert "¶ products of float32 keep 11 bits of 24, though ieee was asked for (liar)" in said
+    assert "¶" in next(line for line in answer.stdout.splitlines() if line.startswith("axpy"))
+    table = words_of(xpbench("table", "ieee", "--metric", "roof"))
+    assert "liar: products of float32 keep 11 bits of 24, though ieee was asked for" in table
+    assert "numpy: products" not in table
+
+
+def test_where_tf32_was_asked_for_its_errors_agree_and_full_float32_is_named(
+    xpbench, liar: Path
+) -> None:
+    answer = run(xpbench, liar, "tf32", "matmul")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    said = words_of(answer)
+    assert "¶ computed in full float32: more than was asked (numpy)" in said
+    assert "limits 8192 times those of float32" in said
+
+
+def test_what_a_library_reduces_of_itself_is_marked(xpbench, liar: Path) -> None:
+    answer = run(xpbench, liar, "native", "matmul")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "¶ reduced: beyond float32's limit and within that of TF32" in words_of(answer)
+    assert "choice (liar)" in words_of(answer)
+
+
+def test_verify_says_that_an_error_is_that_of_tf32(xpbench, liar: Path) -> None:
+    answer = xpbench("verify", "matmul", "--backend", liar, "--dtype", "float32", "--size", "small")
+    assert answer.returncode == 1
+    assert "disagrees: matmul[n=64]/liar@cpu/float32: entries is " in answer.stderr
+    assert "error of TF32 and not of float32" in answer.stderr
+    again = xpbench(
+        "verify",
+        "matmul",
+        "--backend",
+        liar,
+        "--backend",
+        "numpy",
+        "--precision",
+        "tf32",
+        "--size",
+        "small",
+    )
+    assert again.returncode == 0, again.stderr
