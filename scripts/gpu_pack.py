@@ -89,5 +89,6 @@ class _Pieces(io.RawIOBase):
 def described(files: Sequence[Path], omitted: Sequence[str]) -> str:
     """What was packed, in a sentence."""
     size = sum(file.stat().st_size for file in files) / 2**20
-    text = f"{NAME}.0 to .{len(files) - 1}, {size:.1f} MiB: cat {NAME}.* | tar -xz"
+    last = f" to .{len(files) - 1}" if len(files) > 1 else ""
+    text = f"{NAME}.0{last}, {size:.1f} MiB: cat {NAME}.* | tar -xz"
     return text + (f"; no room for {', '.join(omitted)}" if omitted else "")
