@@ -4,10 +4,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from xpbench.bench.report.columns import NOT_FINITE
 from xpbench.bench.report.layout import Tone, place_of
 from xpbench.bench.report.quantities import compact, duration, energy, percent, rate, significant, volume
 from xpbench.bench.report.records import Record
-from xpbench.bench.report.summary import NOT_FINITE
 
 BEYOND = "!"
 """Stands before a percentage of the roof that cannot be."""
