@@ -39,7 +39,6 @@ def test_every_backend_has_figures_in_their_right_order(name: str) -> None:
     assert found.dispatch_s is not None and 1e-8 < found.dispatch_s < 1e-2
     later = roofs.measure(backend, "float32", "ieee", 5, SMALL_CACHE)
     assert (later.fork, later.fresh_bytes) == (5, None)
-    assert later.timed_s < found.timed_s
     assert found.array_bytes == pytest.approx(4 * SMALL_CACHE, rel=0.01)
     assert later.matmul_flops is not None and later.dispatch_s is not None
     assert (later.reused_bytes, later.array_bytes) == (None, None), "the anchors tell of the memory"
