@@ -52,8 +52,8 @@ def judge(
     """Judges what a backend returned against the oracle.
 
     In ``tf32`` and ``native`` the limits of float32 cases are those of TF32, ``TF32_TIMES`` as wide:
-    errors are still counted in the eps of float32. In ``ieee`` the reason says so where an error is
-    beyond float32's limit and within that of TF32.
+    errors are still counted in the eps of float32. In ``ieee`` the reason says so where errors are
+    beyond float32's limits and within those of TF32.
 
     Parameters
     ----------
@@ -192,8 +192,8 @@ def _hint_of_tf32(found: Agreement, times: float) -> str:
     if not all(_within(value, times * limit) for value, limit in found.errors.values()):
         return ""
     return (
-        f"that is the error of TF32 and not of float32: within {times:g} times the limit, as products "
-        "of 11 bits would leave it, and ieee was asked for"
+        f"an error of TF32's size and not of float32's (within {times:g} times the limit: products of "
+        "11 bits would leave it), though ieee was asked for"
     )
 
 

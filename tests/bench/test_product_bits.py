@@ -142,7 +142,7 @@ def test_a_run_marks_a_backend_that_takes_tf32_for_float32(xpbench, liar: Path) 
     assert answer.returncode == 1, answer.stdout + answer.stderr
     said = words_of(answer)
     assert "WRONG" in said
-    assert "error of TF32 and not of float32" in said
+    assert "error of TF32's size and not of float32's" in said
     # The result of axpy, which is no product, is right: the mark tells whose it is.
     assert "¶ products of float32 keep 11 bits of 24, though ieee was asked for (liar)" in said
     assert "¶" in next(line for line in answer.stdout.splitlines() if line.startswith("axpy"))
@@ -172,7 +172,7 @@ def test_verify_says_that_an_error_is_that_of_tf32(xpbench, liar: Path) -> None:
     answer = xpbench("verify", "matmul", "--backend", liar, "--dtype", "float32", "--size", "small")
     assert answer.returncode == 1
     assert "disagrees: matmul[n=64]/liar@cpu/float32: entries is " in answer.stderr
-    assert "error of TF32 and not of float32" in answer.stderr
+    assert "error of TF32's size and not of float32's" in answer.stderr
     again = xpbench(
         "verify",
         "matmul",
