@@ -10,9 +10,7 @@ import numpy as np
 from xpbench.bench import floating
 from xpbench.bench.kernel import Errors, Kernel
 from xpbench.bench.measures import Disagreement, cast_up, largest_ratio, misshapen, names
-
-TF32_TIMES = 2.0**13
-"""TF32's eps, 2^-10, over that of float32: its numbers have 10 stored bits where float32 has 23."""
+from xpbench.bench.precisions import TF32_TIMES
 
 
 class ErrorsFailed(Exception):
@@ -103,11 +101,6 @@ def between(
     reference = [cast_up(np.asarray(output)) for output in outputs_b]
     slack = 2 * _slack(kernel, dtype, precision)
     return _judge(kernel, outputs_a, reference, inputs, static, dtype, "the other backend", slack)
-
-
-def is_reduced(error: float, limit: float, dtype: str, precision: str) -> bool:
-    """Whether a float32 result that was let off with TF32's ``limit`` is beyond that of float32."""
-    return dtype == "float32" and precision != "ieee" and limit / TF32_TIMES < error <= limit
 
 
 def worst_of(errors: Errors) -> str:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from xpbench.bench import noise, processor, product_bits
+from xpbench.bench import noise, processor
 from xpbench.bench.noise import Noise
+from xpbench.bench.precisions import FEW_BITS
 from xpbench.bench.probe import State
 from xpbench.bench.report.quantities import percent, volume
 
@@ -176,7 +177,7 @@ def _of_libraries(seen: Examination) -> Iterator[Advice]:
 
 def _of_precision(name: str, switches: Mapping[str, Any], precision: str) -> Iterator[Advice]:
     bits = switches.get("product_bits")
-    if precision == "ieee" and bits is not None and bits < product_bits.REDUCED:
+    if precision == "ieee" and bits is not None and bits < FEW_BITS:
         yield Advice(
             "warning",
             f"products of float32 keep {bits:.0f} bits in {name}, though ieee was asked for",
@@ -184,7 +185,7 @@ def _of_precision(name: str, switches: Mapping[str, Any], precision: str) -> Ite
             "comparable with the others'",
         )
         return
-    if precision == "tf32" and bits is not None and bits >= product_bits.REDUCED:
+    if precision == "tf32" and bits is not None and bits >= FEW_BITS:
         yield Advice(
             "note",
             f"{name} computes products in full float32, more than tf32 asks for",

@@ -5,15 +5,14 @@ import math
 import numpy as np
 
 from xpbench.bench.backend import Backend
+from xpbench.bench.precisions import FULL_BITS
 
 ROWS, TERMS = 256, 16
 """A (rows, terms) times (terms, rows): few terms, because sums of many in float32 lose bits as well."""
-FULL, REDUCED = 24.0, 18.0
-"""What float32 has, and below which factors were rounded to fewer bits: TF32 has 11, bfloat16 8."""
 
 
 def measure(backend: Backend) -> float:
-    """The bits that a product of float32 matrices keeps on a loaded backend, at most ``FULL``.
+    """The bits that a product of float32 matrices keeps on a loaded backend, at most ``FULL_BITS``.
 
     Rounding a number to p bits changes it by 0.21 eps in the root mean square, eps = 2^(1 - p) (uniform
     errors, and mantissas as the logarithms of numbers have them: Knuth, The Art of Computer Programming,
@@ -29,4 +28,4 @@ def measure(backend: Backend) -> float:
     exact = a.astype(np.float64) @ b.astype(np.float64)
     error = np.linalg.norm(np.asarray(backend.fetch(product), dtype=np.float64) - exact)
     relative = float(error / np.linalg.norm(exact))
-    return FULL if relative == 0 else max(0.0, min(FULL, 1 - math.log2(relative / 0.3)))
+    return FULL_BITS if relative == 0 else max(0.0, min(FULL_BITS, 1 - math.log2(relative / 0.3)))

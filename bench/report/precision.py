@@ -2,23 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from xpbench.bench.agreement import is_reduced
-from xpbench.bench.product_bits import REDUCED as FEW_BITS
+from xpbench.bench.precisions import bits_against, is_reduced
 from xpbench.bench.report.layout import grouped, heading_of
 from xpbench.bench.report.records import Record
 
 REDUCED = "¶"
-
-
-def bits_against(precision: str, bits: float | None) -> str | None:
-    """What is to be said of products of float32 that keep ``bits`` where ``precision`` was asked for."""
-    if bits is None:
-        return None
-    if precision == "ieee" and bits < FEW_BITS:
-        return f"products of float32 keep {bits:.0f} bits of 24, though ieee was asked for"
-    if precision == "tf32" and bits >= FEW_BITS:
-        return "computed in full float32: more than was asked"
-    return None
 
 
 def precision_of(record: Record) -> str | None:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from xpbench.bench.journal import Run
+from xpbench.bench.precisions import bits_against
 from xpbench.bench.report.layout import Cell, Grid, Line, heading_of
-from xpbench.bench.report.precision import bits_against
 from xpbench.bench.report.quantities import duration, percent, rate, volume
 from xpbench.bench.report.sheet import Part
 from xpbench.bench.roof import CACHE_TIMES

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from xpbench.bench.agreement import TF32_TIMES
+from xpbench.bench.precisions import TF32_TIMES
 from xpbench.bench.report.layout import Cell, Grid, Line, fitting, grouped, heading_of, place_of, row_of
 from xpbench.bench.report.metrics import BEYOND, METRICS, above_roof, error, error_tone
 from xpbench.bench.report.overall import Overall

@@ -11,6 +11,7 @@ from xpbench import Kernel
 from xpbench.bench import agreement
 from xpbench.bench.agreement import Agreement, ErrorsFailed, between, judge
 from xpbench.bench.measures import widened
+from xpbench.bench.precisions import is_reduced
 
 DTYPES = ("float32", "float64")
 
@@ -339,7 +340,7 @@ def test_between_backends_the_limits_are_twice_those_of_the_precision(precision,
 
 
 def test_a_result_within_tf32s_limit_alone_is_reduced():
-    assert agreement.is_reduced(3.0, 2 * 8192.0, "float32", "native")
-    assert not agreement.is_reduced(1.0, 2 * 8192.0, "float32", "native")
-    assert not agreement.is_reduced(3.0, 2 * 8192.0, "float64", "native")
-    assert not agreement.is_reduced(3.0, 4.0, "float32", "ieee")
+    assert is_reduced(3.0, 2 * 8192.0, "float32", "native")
+    assert not is_reduced(1.0, 2 * 8192.0, "float32", "native")
+    assert not is_reduced(3.0, 2 * 8192.0, "float64", "native")
+    assert not is_reduced(3.0, 4.0, "float32", "ieee")

@@ -9,7 +9,7 @@ import pytest
 import planted
 from xpbench import Backend, Setting, Vocabulary
 from xpbench.bench import probe, product_bits, registry
-from xpbench.bench.report.precision import bits_against
+from xpbench.bench.precisions import FULL_BITS, bits_against
 from xpbench.bench.roof import Roof
 from xpbench.bench.roofline import product_bits as of_roofs
 
@@ -53,7 +53,7 @@ def test_an_honest_product_keeps_nearly_all_bits_of_float32(name: str) -> None:
     if reason := backend.unusable():
         pytest.skip(reason)
     backend.load(Setting())
-    assert product_bits.FULL - 2 < product_bits.measure(backend) <= product_bits.FULL
+    assert FULL_BITS - 2 < product_bits.measure(backend) <= FULL_BITS
 
 
 def test_the_probe_measures_what_a_backend_keeps_beside_what_it_reads_back() -> None:
