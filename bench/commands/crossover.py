@@ -20,7 +20,9 @@ INTERRUPTED = 130
 FORKS, STEPS = 6, 8
 
 Name = Annotated[str, typer.Argument(metavar="KERNEL|FILE.py", help="A kernel, or a file with one.")]
-Dtype = Annotated[str, typer.Option("--dtype", metavar="NAME", help="float32, float64, float16 or bfloat16.")]
+Dtype = Annotated[
+    str, typer.Option("--dtype", metavar="NAME", help="float32, float64, float16 or bfloat16.")
+]
 Key = Annotated[
     str | None,
     typer.Option("--key", metavar="KEY", help="The key of the size to vary; others are as in medium."),
