@@ -12,6 +12,7 @@ import numpy as np
 from xpbench.bench import cuda_driver, threads
 from xpbench.bench.backend import Backend, Setting
 from xpbench.bench.draws import Draws, Shape
+from xpbench.bench.exceptions import Unsupported
 from xpbench.bench.profile import Kernels, summed
 from xpbench.bench.special import Special
 from xpbench.bench.vocabulary import Array, Function, Vocabulary
@@ -240,6 +241,10 @@ class Jax(Backend):
 
             self._adding = jax.jit(lambda x, y: y + x, donate_argnums=1)
         return self._adding(x, y)
+
+    def stream(self) -> None:
+        if self.setting.device != "cpu":
+            raise Unsupported("no device time: JAX has no events, and a profiler for --metric kernel")
 
     def cache_bytes(self) -> int | None:
         platform = self.setting.device.partition(":")[0]

@@ -32,6 +32,7 @@ def run(
     seed: int = 0,
     baseline: str = BASELINE,
     roofs: bool | None = None,
+    cache: str = "hot",
     energy: bool = False,
     until_clear: bool = False,
     out: str | Path | None = None,
@@ -68,6 +69,7 @@ def run(
         seed=seed,
         baseline=baseline,
         roofs=roofs,
+        cache=cache,
         energy=energy,
         until_clear=until_clear,
     )

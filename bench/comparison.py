@@ -328,6 +328,7 @@ def _kernel_files(run: Run) -> dict[str, Any]:
 _GRAVE: dict[str, Callable[[Run], Any]] = {
     "threads": _settings("threads"),
     "precision": _settings("precision"),
+    "caches": lambda run: run.header["settings"].get("cache", "hot"),
     "seconds of rounds": _settings("seconds"),
     "seed of the inputs": _settings("seed"),
     "in force": _in_force,

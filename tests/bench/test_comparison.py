@@ -337,7 +337,7 @@ def test_what_is_not_the_same_around_the_runs_is_named(runs) -> None:
     base = runs.store(forks_of(runs, "a", "base", in_force={"threads": 2}), settings=settings)
     new = runs.store(
         forks_of(runs, "a", "new", in_force={"threads": 1}),
-        settings=settings | {"threads": 1},
+        settings=settings | {"threads": 1, "cache": "cold"},
         machine=machine | {"id": "ffffffff", "cpu": "Another", "python": "3.13.1"},
         versions={"numpy": {"numpy": "2.5.0"}},
     )
@@ -345,6 +345,7 @@ def test_what_is_not_the_same_around_the_runs_is_named(runs) -> None:
     text = "\n".join(told.remarks(found))
     assert "warning: the runs are from different machines (A Processor, 2 CPUs; Another, 2 CPUs)" in text
     assert "warning: threads: 2, now 1" in text
+    assert "warning: caches: hot, now cold" in text
     assert "warning: in force numpy threads: 2, now 1" in text
     assert "note: numpy: 2.4.6, now 2.5.0" in text
     assert "note: Python: 3.12.0, now 3.13.1" in text

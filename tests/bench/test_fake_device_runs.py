@@ -170,3 +170,21 @@ def test_what_has_no_memory_for_a_case_has_memory_for_its_roofs(
     assert [m.status for m in run.measurements] == ["oom"]
     [roof] = run.roofs
     assert roof.dispatch_s is not None
+
+
+def test_tf32_is_not_taken_for_float32_whatever_the_device_says_of_itself(measure: Any) -> None:
+    run = measure("matmul", "axpy", properties={"tf32": True}, roofs=True)
+    product, sums = sorted(records(summarise([run])), key=lambda record: record["kernel"] != "matmul")
+    assert run.measurements[0].in_force["matmul_precision"] == "highest"
+    assert (product["status"], sums["status"]) == ("wrong", "ok")
+    assert "TF32's size" in product["reason"]
+    assert product["fastest"] is None
+    assert product["product_bits"] == pytest.approx(11, abs=0.5)
+
+
+def test_tf32_that_was_asked_for_agrees_and_float32_instead_is_told(measure: Any) -> None:
+    for narrow, bits in ((True, 11), (False, 22)):
+        run = measure("matmul", properties={"tf32": narrow}, roofs=True, precision="tf32")
+        record = only(run)
+        assert record["status"] == "ok"
+        assert record["product_bits"] == pytest.approx(bits, abs=2)
