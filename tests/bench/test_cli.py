@@ -66,7 +66,7 @@ def one_line(text: str) -> str:
     [
         (["run", "matmull"], "unknown kernel 'matmull': did you mean matmul"),
         (["run", "--backend", "trch"], "unknown backend 'trch': did you mean torch"),
-        (["run", "--dtype", "float16"], "unknown dtype 'float16'"),
+        (["run", "--dtype", "float8"], "unknown dtype 'float8'"),
         (["run", "--size", "n=-1"], "expected NAME=POSITIVE INTEGER"),
         (["run", "--size", "vast"], "no kernel chosen has the size 'vast'"),
         (["run", "--size", "small", "--size", "larg"], "the size 'larg': did you mean large?"),

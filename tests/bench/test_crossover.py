@@ -241,7 +241,7 @@ def test_the_range_is_that_of_small_to_large() -> None:
         ({"backend": ["numpy"]}, "name two"),
         ({"backend": ["jax", "torch", "numpy"]}, "name two"),
         ({"backend": ["torch", "torch"]}, "name two"),
-        ({"backend": ["torch"], "dtype": "float16"}, "unknown dtype"),
+        ({"backend": ["torch"], "dtype": "float8"}, "unknown dtype"),
     ],
 )
 def test_a_mistake_in_the_options_is_told_before_anything_is_measured(
