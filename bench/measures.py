@@ -60,11 +60,11 @@ def largest_ratio(error: Any, scale: Any) -> float:
 def summation_error(error: Any, bound: Any, exact: Any, eps: float, limit: float) -> tuple[float, float]:
     """The pair of a sum of products: its largest error over its bound, in ``eps``, and the limit.
 
-    In float32 and float64 these are ``|error| / bound`` and ``limit``. Two bytes a number are summed by
-    no library in two bytes: a product of two such numbers is exact in float32, where it is added to the
-    others, and what they come to is rounded once, to the output (Blanchard, Higham, Lopez, Mary &
-    Pranesh, "Mixed precision block fused multiply-add", SIAM J. Sci. Comput. 42, 2020, section 2). So
-    the error is at most
+    In float32 and float64 these are ``|error| / bound`` and ``limit``. Numbers of two bytes are not
+    summed in two bytes, unless a library is told that it may: a product of two of them is exact in
+    float32, where it is added to the others, and what they come to is rounded once, to the output
+    (Blanchard, Higham, Lopez, Mary & Pranesh, "Mixed precision block fused multiply-add", SIAM J. Sci.
+    Comput. 42, 2020, section 2). So the error is at most
 
         eps / 2 |exact| + limit eps32 bound,
 

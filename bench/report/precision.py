@@ -20,7 +20,12 @@ def precision_of(record: Record) -> str | None:
     if words := bits_against(record["precision"], record.get("product_bits")):
         return words
     error, limit = record["error"], record["error_limit"]
-    if record["precision"] != "native" or error is None or limit is None:
+    if (
+        record["precision"] != "native"
+        or record["error_unit"] != "eps"
+        or error is None
+        or limit is None
+    ):
         return None
     if is_reduced(error, limit, record["dtype"], record["precision"]):
         return "reduced: beyond float32's limit and within that of TF32, by the library's own choice"

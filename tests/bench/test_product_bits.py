@@ -10,6 +10,7 @@ import planted
 from xpbench import Backend, Setting, Vocabulary
 from xpbench.bench import probe, product_bits, registry
 from xpbench.bench.precisions import FULL_BITS, bits_against
+from xpbench.bench.report.precision import precision_of
 from xpbench.bench.roof import Roof
 from xpbench.bench.roofline import product_bits as of_roofs
 
@@ -54,6 +55,43 @@ def test_an_honest_product_keeps_nearly_all_bits_of_float32(name: str) -> None:
         pytest.skip(reason)
     backend.load(Setting())
     assert FULL_BITS - 2 < product_bits.measure(backend) <= FULL_BITS
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0, np.nan, np.inf])
+def test_a_product_that_is_nonsense_keeps_no_bits(factor: float) -> None:
+    class Nonsense(Rounding):
+        def compile(self, function):
+            return lambda a, b: function(a, b) * np.float32(factor)
+
+    backend = Nonsense()
+    backend.load(Setting())
+    with np.errstate(invalid="ignore"):
+        assert product_bits.measure(backend) < 2
+
+
+def test_what_cannot_be_multiplied_is_unknown_to_the_probe() -> None:
+    class Lacking(Rounding):
+        def compile(self, function):
+            raise NotImplementedError
+
+    assert probe._loaded(Lacking(), Setting()) == {"matmul_precision": "highest"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, True),
+        ({"error": 0.9}, False),
+        ({"error_unit": "standard errors"}, False),
+        ({"dtype": "float64"}, False),
+        ({"precision": "tf32"}, False),
+        ({"error": None, "error_limit": None}, False),
+    ],
+)
+def test_only_a_native_result_beyond_float32s_limit_is_called_reduced(changes, told: bool) -> None:
+    record = {"dtype": "float32", "precision": "native", "error_unit": "eps", "product_bits": None}
+    record |= {"error": 3.0, "error_limit": 8192.0} | changes
+    assert bool(precision_of(record)) is told
 
 
 def test_the_probe_measures_what_a_backend_keeps_beside_what_it_reads_back() -> None:
