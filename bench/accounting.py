@@ -34,10 +34,10 @@ class Account:
 
 
 def sentence(account: Account) -> str:
-    """The shares of the time that has passed, e.g. ``12% harness``, in words; what took none is left
-    out."""
+    """The shares of the time that has passed, e.g. ``12% harness``, in words; what took next to
+    none is left out."""
     wall = account.wall
     shares = {name: seconds / wall for name, seconds in account.phases.items()} if wall else {}
     own = max(0.0, 1 - sum(shares.values()))
-    parts = [f"{round(100 * share)}% {PHASES[name]}" for name, share in shares.items() if share]
+    parts = [f"{round(100 * share)}% {PHASES[name]}" for name, share in shares.items() if share >= 0.005]
     return f"time went to {', '.join(parts)}; {round(100 * own)}% to the harness itself"

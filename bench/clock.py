@@ -154,10 +154,14 @@ def device_time(
         wait(as_sequence(outputs))
         if not held:
             return Spans(reason=NOT_HELD)
-        samples.append(stream.seconds(start, end) / calls)
+        seconds_between = stream.seconds(start, end)
+        if seconds_between <= 0:
+            return Spans(reason=TOO_SHORT)
+        samples.append(seconds_between / calls)
     return Spans(tuple(samples))
 
 
+TOO_SHORT = "no device time: the span is below what the marks of this device resolve"
 NOT_HELD = (
     "no device time: a call waits for the device itself, or launches more than its queue holds, so that "
     "the device cannot be held until all is queued"

@@ -17,6 +17,8 @@ CALLS = 5
 PLACES = 2
 """Where two arrays fall in memory can decide a factor of two: so often they are made anew."""
 LARGEST_MATMUL = 16384
+DRAWN = 2**20
+"""So many entries are drawn, and repeated in larger matrices: drawing takes longer than all else."""
 LONG_CALL = 0.025
 """Products grow, from 512, while one of twice the size will take less than this many seconds."""
 SMALLEST_ARRAY, LARGEST_ARRAY = 64 * 2**20, 128 * 2**20
@@ -106,7 +108,7 @@ def _matmul(backend: Backend, dtype: str, watch: _Watch) -> tuple[float, str]:
     product = backend.compile(lambda a, b: a @ b)
     best, shape = 0.0, ""
     for n in _doubling(512, LARGEST_MATMUL):
-        host = np.random.default_rng(0).random((n, n)).astype(dtype)
+        host = np.resize(np.random.default_rng(0).random(DRAWN, np.float32), (n, n)).astype(dtype)
         a, b = backend.put(host), backend.put(host)
         seconds = watch.shortest_queued(backend, lambda: product(a, b))  # noqa: B023
         if 2 * n**3 / seconds > best:

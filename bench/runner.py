@@ -242,6 +242,8 @@ class _Run:
             backend = self.job.registry.backends[visit.environment.backend]
             if visit.environment.setting.device != "cpu" and _can_profile(backend):
                 cases.setdefault(visit.environment, []).extend(visit.cases)
+        if not cases:
+            return
         began = time.monotonic()
         for environment, found in cases.items():
             names = {str(case) for case in found} - seen - self.progress.ended

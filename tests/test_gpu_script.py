@@ -234,6 +234,8 @@ def test_a_folder_of_other_work_is_not_mixed_with_this(tmp_path: Path, monkeypat
         record.Record.of(tmp_path, "cpu", False)
 
 
+# JAX, which another test of this process may have imported, warns of every fork.
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")
 def test_a_stopped_command_leaves_no_process_behind(tmp_path: Path, monkeypatch: Any) -> None:
     module = script("gpu_command", monkeypatch)
     monkeypatch.setattr(module, "GRACE", 0.1)

@@ -221,6 +221,9 @@ def _legend(records: Sequence[Record], metric: str) -> Iterable[str]:
         yield from _units(records)
     if source := {"device": "device_source", "kernel": "kernel_source"}.get(metric):
         yield from _sources(records, f"{metric}_s", source)
+    if metric in ("energy", "clock") and not any(METRICS[metric].text(record) for record in records):
+        asked = ", and --energy that it is asked for" if metric == "energy" else ""
+        yield f"only NVIDIA cards tell this: it needs nvidia-ml-py{asked}"
     if metric == "break_even":
         yield from _break_even_words(records)
     if metric == "roof" and any(above_roof(record) for record in records):

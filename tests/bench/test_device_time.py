@@ -179,3 +179,10 @@ def test_the_memory_of_a_device_has_an_end() -> None:
         backend.put(np.ones(2**14, np.float32))
     del held
     backend.put(np.ones(2**14, np.float32))
+
+
+def test_a_span_that_the_marks_do_not_resolve_is_no_time(made: Callable[..., Made]) -> None:
+    backend, add, arrays = made()
+    backend.device.seconds = lambda start, end: 0.0  # type: ignore[method-assign]
+    found = clock.device_time(add, arrays, backend.wait, backend.stream(), 1e-4, 0.01)
+    assert (found.samples, found.reason) == ((), clock.TOO_SHORT)

@@ -123,6 +123,16 @@ class Named(fake_device.FakeDevice):
 """
 
 
+def test_the_way_to_a_device_counts_where_that_is_asked_for_and_never_for_the_host(runs: Any) -> None:
+    on_card, on_host = runs.case("torch@cuda"), runs.case("numpy")
+    transfers = {"transfer_s": 2e-3, "transfer_out_s": 3e-3}
+    run = runs.store(*(runs.forks(case, 1e-3, **transfers) for case in (on_card, on_host)))
+    for case, with_the_way in ((on_card, 6e-3), (on_host, 1e-3)):
+        assert duel.times_of(run, case, transfer=False) == pytest.approx([1e-3] * 5, rel=0.05)
+        assert duel.times_of(run, case, transfer=True) == pytest.approx([with_the_way] * 5, rel=0.05)
+
+
+@pytest.mark.slow
 def test_the_way_to_a_device_can_decide_which_library_is_faster(
     tmp_path: Path, nobody_else: None
 ) -> None:
@@ -180,11 +190,3 @@ def test_tf32_is_not_taken_for_float32_whatever_the_device_says_of_itself(measur
     assert "TF32's size" in product["reason"]
     assert product["fastest"] is None
     assert product["product_bits"] == pytest.approx(11, abs=0.5)
-
-
-def test_tf32_that_was_asked_for_agrees_and_float32_instead_is_told(measure: Any) -> None:
-    for narrow, bits in ((True, 11), (False, 22)):
-        run = measure("matmul", properties={"tf32": narrow}, roofs=True, precision="tf32")
-        record = only(run)
-        assert record["status"] == "ok"
-        assert record["product_bits"] == pytest.approx(bits, abs=2)

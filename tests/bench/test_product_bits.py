@@ -189,6 +189,7 @@ def test_a_run_marks_a_backend_that_takes_tf32_for_float32(xpbench, liar: Path) 
     assert "numpy: products" not in table
 
 
+@pytest.mark.slow
 def test_where_tf32_was_asked_for_its_errors_agree_and_full_float32_is_named(
     xpbench, liar: Path
 ) -> None:
@@ -199,6 +200,7 @@ def test_where_tf32_was_asked_for_its_errors_agree_and_full_float32_is_named(
     assert "limits 8192 times those of float32" in said
 
 
+@pytest.mark.slow
 def test_what_a_library_reduces_of_itself_is_marked(xpbench, liar: Path) -> None:
     answer = run(xpbench, liar, "native", "matmul")
     assert answer.returncode == 0, answer.stdout + answer.stderr

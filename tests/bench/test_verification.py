@@ -114,7 +114,13 @@ def test_a_fault_planted_in_the_product_is_named_at_every_size(fault: str, plant
     assert_named(xpbench("verify", "matmul", "--backend", path, "--dtype", "float32", *sizes), "matmul")
 
 
-@pytest.mark.parametrize("fault", VECTOR_FAULTS)
+SEEN_ALWAYS = "the sign of one vector"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [pytest.param(f, marks=() if f == SEEN_ALWAYS else pytest.mark.slow) for f in VECTOR_FAULTS],
+)
 def test_a_wrong_singular_vector_is_named_at_every_size(fault: str, plant, xpbench) -> None:
     path = plant(svd=VECTOR_FAULTS[fault])
     sizes = [word for size in SIZES for word in ("--size", f"n={size}")]
@@ -211,7 +217,7 @@ def test_a_kernel_that_writes_to_its_inputs_is_named(xpbench, write_kernel) -> N
     assert "changed its input 0" in answer.stderr
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("dtype", [pytest.param("float16", marks=pytest.mark.slow), "bfloat16"])
 def test_half_precision_is_judged_in_its_own_eps_and_declined_in_words(dtype: str, xpbench) -> None:
     backends = [word for name in ("numpy", "torch", "jax") for word in ("--backend", name)]
     answer = xpbench("verify", "matmul", "softmax", *backends, "--dtype", dtype, "--json")
