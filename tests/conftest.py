@@ -1,5 +1,6 @@
 """What many tests share: small kernels in real files, and runs of the real command."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -38,16 +39,22 @@ WriteKernel = Callable[..., Path]
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-@pytest.fixture
-def write_kernel(tmp_path: Path) -> WriteKernel:
-    """Writes a file with the kernel ``name``, whose function runs ``body`` first."""
+@pytest.fixture(scope="session")
+def write_kernel_to() -> WriteKernel:
+    """Writes a file with the kernel ``name``, whose function runs ``body`` first, to a folder."""
 
-    def write(name: str = "double", body: str = "pass") -> Path:
-        path = tmp_path / f"{name}_file.py"
+    def write(folder: Path, name: str = "double", body: str = "pass") -> Path:
+        path = folder / f"{name}_file.py"
         path.write_text(KERNEL.format(name=name, body=body))
         return path
 
     return write
+
+
+@pytest.fixture
+def write_kernel(tmp_path: Path, write_kernel_to: WriteKernel) -> WriteKernel:
+    """As ``write_kernel_to``, to the folder of the test."""
+    return functools.partial(write_kernel_to, tmp_path)
 
 
 @pytest.fixture

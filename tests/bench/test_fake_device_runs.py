@@ -2,12 +2,15 @@
 
 import json
 import shutil
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from xpbench.bench import beginning, duel, journal, preparation, runner, stats
+from xpbench.bench.cards import Reading
 from xpbench.bench.journal import Run
 from xpbench.bench.plan import Request
 from xpbench.bench.report.records import records
@@ -20,15 +23,26 @@ FAKE = Path(__file__).parents[1] / "fake_device.py"
 def measure(tmp_path: Path, nobody_else: None, monkeypatch: pytest.MonkeyPatch) -> Any:
     def run(*kernels: Any, properties: dict[str, Any] | None = None, **options: Any) -> Run:
         monkeypatch.setenv("FAKE_DEVICE", json.dumps(properties or {}))
-        sizes = options.pop("sizes", ("small",))
+        sizes, card = options.pop("sizes", ("small",)), options.pop("card", None)
         request = Request(backends=(str(FAKE),), sizes=sizes)
         settings = {"forks": 1, "seconds": 0.02} | options
         prepared = preparation.prepare([str(kernel) for kernel in kernels], request, **settings)
         folder = beginning.begin(prepared, tmp_path / f"run{len(list(tmp_path.iterdir()))}")
-        runner.execute(prepared.job(folder), runner.Silent())
+        job = replace(prepared.job(folder), find_card=lambda device, environment: card)
+        runner.execute(job, runner.Silent())
         return journal.read(folder)
 
     return run
+
+
+@dataclass(frozen=True)
+class HotCard:
+    """A card that never leaves its limit of power."""
+
+    name: str = "GPU-hot"
+
+    def read(self) -> Reading:
+        return Reading(time.monotonic(), 1200.0, 700.0, 85.0, ("power cap",), None, 0)
 
 
 def only(run: Run) -> dict[str, Any]:
@@ -163,6 +177,14 @@ def test_the_way_to_a_device_can_decide_which_library_is_faster(
     assert with_the_way is not None
     assert with_the_way.low > 1
     assert any("--transfer counts it" in note for note in rivals.notes)
+
+
+def test_a_case_on_a_slowed_device_is_measured_again_once_and_then_marked(measure: Any) -> None:
+    run = measure("matmul", card=HotCard(), seconds=0.2)
+    assert [state.again for state in run.cards] == [False, True]
+    record = only(run)
+    assert (record["status"], record["throttled"], record["throttle"]) == ("ok", 1, "power cap")
+    assert record["sm_mhz"] == 1200
 
 
 def test_the_kernels_of_a_device_are_profiled_after_all_that_is_timed(measure: Any) -> None:

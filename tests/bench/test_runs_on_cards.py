@@ -150,7 +150,7 @@ def test_results_that_are_only_judged_are_not_watched(run_on) -> None:
     assert run.cards == ()
 
 
-@pytest.mark.parametrize("card", [Scripted(), None])
+@pytest.mark.parametrize("card", [Scripted(), pytest.param(None, marks=pytest.mark.slow)])
 def test_each_worker_has_the_card_for_itself(run_on, monkeypatch, card: Card | None) -> None:
     asked: list[tuple[str, str]] = []
     alone = turn.on
@@ -165,7 +165,7 @@ def test_each_worker_has_the_card_for_itself(run_on, monkeypatch, card: Card | N
     assert len(asked) >= 2
 
 
-@pytest.mark.parametrize("asked", [True, False])
+@pytest.mark.parametrize("asked", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_energy_is_asked_of_the_first_fork_alone_and_only_where_it_is_wanted(
     run_on, monkeypatch, asked: bool
 ) -> None:

@@ -2,7 +2,9 @@
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -107,20 +109,19 @@ def assert_named(answer, kernel: str) -> None:
     assert "WRONG" in answer.stdout
 
 
-@pytest.mark.parametrize("fault", PRODUCT_FAULTS)
+def one_always(faults: Iterable[str], always: str) -> list[Any]:
+    """All faults, of which the quick tests see one."""
+    return [pytest.param(f, marks=() if f == always else pytest.mark.slow) for f in faults]
+
+
+@pytest.mark.parametrize("fault", one_always(PRODUCT_FAULTS, "one entry off"))
 def test_a_fault_planted_in_the_product_is_named_at_every_size(fault: str, plant, xpbench) -> None:
     path = plant(**PRODUCT_FAULTS[fault])
     sizes = [word for size in SIZES for word in ("--size", f"n={size}")]
     assert_named(xpbench("verify", "matmul", "--backend", path, "--dtype", "float32", *sizes), "matmul")
 
 
-SEEN_ALWAYS = "the sign of one vector"
-
-
-@pytest.mark.parametrize(
-    "fault",
-    [pytest.param(f, marks=() if f == SEEN_ALWAYS else pytest.mark.slow) for f in VECTOR_FAULTS],
-)
+@pytest.mark.parametrize("fault", one_always(VECTOR_FAULTS, "the sign of one vector"))
 def test_a_wrong_singular_vector_is_named_at_every_size(fault: str, plant, xpbench) -> None:
     path = plant(svd=VECTOR_FAULTS[fault])
     sizes = [word for size in SIZES for word in ("--size", f"n={size}")]

@@ -39,6 +39,8 @@ CANNOT = {
 DECIDES = (("gmm_em", "medium"), ("kmeans", "medium"), ("permutation_test", "medium"))
 """What decides by products: with 11 bits of them it decides otherwise, which is another result."""
 SEEDS = {"small": 3, "medium": 2, "digits": 1, "breast_cancer": 1}
+QUICK_SEEDS = SEEDS | {"medium": 1}
+"""Draws of the inputs; the quick ones where slow tests are left out."""
 SIZES = [(name, size) for name in NAMES for size in SEEDS if size in REGISTRY.kernel(name).sizes]
 LISTED = [
     pytest.param(name, fault, id=f"{name}-{fault.name}")
@@ -48,18 +50,19 @@ LISTED = [
 
 
 @pytest.fixture(scope="module")
-def seen(draw):
+def seen(draw, request):
     """Every pair's ``(value, limit)``, the worst over the seeds, of one backend; computed once.
 
     None where the backend cannot do the kernel.
     """
+    seeds = QUICK_SEEDS if "not slow" in request.config.getoption("markexpr") else SEEDS
 
     @cache
     def of(kernel: str, size: str, dtype: str, backend: str):
         worst: dict[str, tuple[float, float]] = {}
         if size in ("digits", "breast_cancer"):
             pytest.importorskip("sklearn")
-        for seed in range(SEEDS[size]):
+        for seed in range(seeds[size]):
             trial = draw(kernel, dtype, seed, preset=size)
             try:
                 outputs = trial.on(backend)
