@@ -91,6 +91,7 @@ def _adam(a: np.ndarray) -> np.ndarray:
     return x
 
 
+@pytest.mark.slow
 def test_a_hundred_steps_compile_a_handful_of_graphs_and_agree(found):
     adam = found[0]
     a = np.random.default_rng(5).standard_normal((6, 3))

@@ -94,6 +94,7 @@ def test_what_is_slower_in_b_is_found_and_what_is_the_same_is_not(ab, xpbench, t
     assert "xpbench ab" in resumed.stderr
 
 
+@pytest.mark.slow
 def test_where_nothing_is_timed_in_both_the_exit_code_says_so(ab, kernels) -> None:
     kernels.write_text(kernels.read_text().replace("b = a @ a", "raise ValueError('no such thing')"))
     found = ab("before", "before")

@@ -117,6 +117,7 @@ def test_what_a_card_slowed_is_measured_again_once_and_the_better_turn_counts(ru
     assert notes == []
 
 
+@pytest.mark.slow
 def test_what_stays_slowed_is_measured_twice_in_a_fork_then_marked_and_then_given_up(run_on) -> None:
     run, notes = run_on(Scripted(hot=lambda: True), kernels=PATIENCE, forks=2)
     counts = written(run)

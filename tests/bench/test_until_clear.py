@@ -93,6 +93,7 @@ def test_the_folder_of_a_job_is_where_it_was_begun(tmp_path: Path) -> None:
     assert next(job.folder for job in prepared.jobs(tmp_path)) == tmp_path
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_until_its_verdicts_are_clear_and_no_longer(
     xpbench, write_kernel, tmp_path
 ) -> None:

@@ -144,6 +144,7 @@ def test_products_rounded_to_tf32_are_wrong_in_every_kernel_made_of_them(
     assert f"{kernel}[" in answer.stderr
 
 
+@pytest.mark.slow
 def test_honest_backends_agree_with_the_oracle_and_with_each_other(xpbench) -> None:
     backends = [
         word for name in ("numpy", "torch", "jax", "array-api-strict") for word in ("--backend", name)

@@ -39,8 +39,6 @@ CANNOT = {
 DECIDES = (("gmm_em", "medium"), ("kmeans", "medium"), ("permutation_test", "medium"))
 """What decides by products: with 11 bits of them it decides otherwise, which is another result."""
 SEEDS = {"small": 3, "medium": 2, "digits": 1, "breast_cancer": 1}
-QUICK_SEEDS = SEEDS | {"medium": 1}
-"""Draws of the inputs; the quick ones where slow tests are left out."""
 SIZES = [(name, size) for name in NAMES for size in SEEDS if size in REGISTRY.kernel(name).sizes]
 LISTED = [
     pytest.param(name, fault, id=f"{name}-{fault.name}")
@@ -50,19 +48,18 @@ LISTED = [
 
 
 @pytest.fixture(scope="module")
-def seen(draw, request):
+def seen(draw):
     """Every pair's ``(value, limit)``, the worst over the seeds, of one backend; computed once.
 
     None where the backend cannot do the kernel.
     """
-    seeds = QUICK_SEEDS if "not slow" in request.config.getoption("markexpr") else SEEDS
 
     @cache
     def of(kernel: str, size: str, dtype: str, backend: str):
         worst: dict[str, tuple[float, float]] = {}
         if size in ("digits", "breast_cancer"):
             pytest.importorskip("sklearn")
-        for seed in range(seeds[size]):
+        for seed in range(SEEDS[size]):
             trial = draw(kernel, dtype, seed, preset=size)
             try:
                 outputs = trial.on(backend)
@@ -79,9 +76,16 @@ def seen(draw, request):
     return of
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("kernel", "size"), SIZES)
+def unless_slow(kernel, size, *rest):
+    """A parameter of a test; JAX compiles every kernel anew for every size, which takes the longest."""
+    slow = size == "medium" and (not rest or "jax" in rest)
+    return pytest.param(kernel, size, *rest, marks=pytest.mark.slow if slow else ())
+
+
+@pytest.mark.parametrize(
+    ("kernel", "size", "dtype", "backend"),
+    [unless_slow(*place, d, b) for place in SIZES for d in DTYPES for b in BACKENDS],
+)
 def test_honest_results_stay_below_two_thirds_of_every_limit(seen, kernel, size, dtype, backend):
     found = seen(kernel, size, dtype, backend)
     if found is None:
@@ -125,7 +129,7 @@ def test_honest_results_of_twenty_draws_agree(draw, kernel, dtype, backend):
         assert found.agrees, f"seed {seed}: {found.reason}"
 
 
-@pytest.mark.parametrize(("kernel", "size"), SIZES)
+@pytest.mark.parametrize(("kernel", "size"), [unless_slow(*place) for place in SIZES])
 def test_no_limit_is_a_hundred_times_what_honest_results_show(seen, capsys, kernel, size):
     for name in NATIVE:
         pytest.importorskip(name, reason="numpy.linalg widens float32: too exact to judge a limit by")
