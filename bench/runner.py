@@ -239,8 +239,9 @@ class _Run:
         seen = {profile.case for profile in journal.read(self.job.folder).profiles}
         cases: dict[Environment, list[Case]] = {}
         for visit in self.visits:
-            backend = self.job.registry.backends[visit.environment.backend]
-            if visit.environment.setting.device != "cpu" and _can_profile(backend):
+            backend = type(self.job.registry.backends[visit.environment.backend])
+            can_profile = backend.profile is not Backend.profile
+            if visit.environment.setting.device != "cpu" and can_profile:
                 cases.setdefault(visit.environment, []).extend(visit.cases)
         if not cases:
             return
@@ -396,7 +397,3 @@ class _Run:
         same = (other for other in self.visits if other.environment == visit.environment)
         dtypes = {case.dtype for other in same for case in other.cases}
         return sorted(d for d in dtypes if (visit.fork, visit.environment, d) not in self.roofed)
-
-
-def _can_profile(backend: Backend) -> bool:
-    return type(backend).profile is not Backend.profile

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from xpbench import Setting
+from xpbench import Backend, Setting
 from xpbench.bench import cuda_driver, journal, profile, registry
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.profile import Kernels, Profile
@@ -25,6 +25,17 @@ planes {
   event_metadata { key: 1 value { id: 1 name: "python" } }
 }
 """
+
+
+def on_cuda(name: str) -> Backend:
+    """The backend on a card, or the test is skipped with its reason."""
+    backend = registry.find().backends[name]
+    if reason := backend.unusable():
+        pytest.skip(reason)
+    if "cuda" not in backend.devices():
+        pytest.skip(f"{name} finds no CUDA device")
+    backend.load(Setting(device="cuda"))
+    return backend
 
 
 def test_jax_tells_kernels_by_stream_and_what_it_tells_twice_counts_once() -> None:
@@ -127,12 +138,7 @@ def test_without_a_driver_the_cache_of_a_card_is_not_known(monkeypatch: pytest.M
 def test_a_card_is_held_and_its_own_clock_tells_less_than_ours(name: str) -> None:
     from xpbench.bench import clock
 
-    backend = registry.find().backends[name]
-    if reason := backend.unusable():
-        pytest.skip(reason)
-    if "cuda" not in backend.devices():
-        pytest.skip(f"{name} finds no CUDA device")
-    backend.load(Setting(device="cuda"))
+    backend = on_cuda(name)
     stream = backend.stream()
     x = backend.put(np.ones((256, 256), np.float32))
     call = clock.synchronous(lambda x: x @ x, backend.wait)
@@ -152,12 +158,7 @@ def test_a_card_is_held_and_its_own_clock_tells_less_than_ours(name: str) -> Non
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", ["torch", "jax"])
 def test_a_profiler_sees_the_kernel_of_a_product(name: str) -> None:
-    backend = registry.find().backends[name]
-    if reason := backend.unusable():
-        pytest.skip(reason)
-    if "cuda" not in backend.devices():
-        pytest.skip(f"{name} finds no CUDA device")
-    backend.load(Setting(device="cuda"))
+    backend = on_cuda(name)
     x = backend.put(np.ones((512, 512), np.float32))
     product = backend.compile(lambda x: x @ x)
 
