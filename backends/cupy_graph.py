@@ -1,6 +1,5 @@
 """CuPy with CUDA graphs: the launches of a kernel are recorded once and replayed as one."""
 
-import contextlib
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,9 +7,8 @@ from typing import Any
 
 from xpbench.backends.cupy import Cupy
 from xpbench.bench.backend import Setting
-from xpbench.bench.exceptions import Unsupported, one_line
 from xpbench.bench.kernel import Array
-from xpbench.bench.replay import Replay, replayed
+from xpbench.bench.replay import Replay, captured, replayed
 
 
 class CupyGraph(Cupy):
@@ -45,7 +43,11 @@ class CupyGraph(Cupy):
             # Kernels are compiled in a first call, and what it allocated is there for the recording.
             function(*arrays)
             stream.synchronize()
-            graph, outputs = _captured(stream, function, arrays)
+            work = functools.partial(function, *arrays)
+            # MemoryError stands for the device's memory too: CuPy's error is one.
+            graph, outputs = captured(
+                stream.begin_capture, stream.end_capture, work, "CuPy", MemoryError
+            )
         self._most_recorded = max(self._most_recorded, int(pool.total_bytes()))
         return _Recording(graph, outputs, pool)
 
@@ -69,21 +71,3 @@ class _Recording:
         # On the stream that is current, which is the one ``wait`` waits for.
         self.graph.launch()
         return self.outputs
-
-
-def _captured(stream: Any, function: Callable[..., Any], arrays: tuple[Array, ...]) -> tuple[Any, Any]:
-    """The graph of a call on ``stream``, and the outputs it writes to."""
-    try:
-        stream.begin_capture()
-        try:
-            outputs = function(*arrays)
-        except Exception:
-            # A spoilt capture has to be ended all the same, and says again that it is spoilt.
-            with contextlib.suppress(RuntimeError):
-                stream.end_capture()
-            raise
-        return stream.end_capture(), outputs
-    except Exception as error:
-        if isinstance(error, MemoryError):  # of the device too: CuPy's is one
-            raise
-        raise Unsupported(f"CuPy could not record it in a CUDA graph: {one_line(error)}") from error

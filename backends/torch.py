@@ -270,8 +270,8 @@ class Torch(Backend):
     def put(self, array: np.ndarray) -> Array:
         import torch
 
-        tensor = torch.tensor(_known(np.asarray(array, order="C")), device=self.setting.device)
-        tensor = tensor.view(torch.bfloat16) if array.dtype == floating.BFLOAT16 else tensor
+        host = np.asarray(array, order="C")
+        tensor = _from_host(host, functools.partial(torch.tensor, device=self.setting.device))
         self.wait((tensor,))
         return tensor
 
@@ -280,8 +280,7 @@ class Torch(Backend):
 
         if self.setting.device != "cpu":
             return self.put(array)
-        tensor = torch.from_numpy(_known(array))
-        return tensor.view(torch.bfloat16) if array.dtype == floating.BFLOAT16 else tensor
+        return _from_host(array, torch.from_numpy)
 
     def fetch(self, array: Array) -> np.ndarray:
         import torch
@@ -358,9 +357,14 @@ def device_activities(events: Iterable[Any], kind: str) -> Iterator[tuple[str, f
             yield event.name, event.time_range.elapsed_us() * 1e-6
 
 
-def _known(array: np.ndarray) -> np.ndarray:
-    """``array``, or its bits where it is of bfloat16, which torch takes from no host array."""
-    return array.view(np.int16) if array.dtype == floating.BFLOAT16 else array
+def _from_host(array: np.ndarray, make: Callable[[np.ndarray], Array]) -> Array:
+    """The tensor that ``make`` makes of ``array``; of bfloat16, which torch takes from no host array,
+    through its bits."""
+    if array.dtype != floating.BFLOAT16:
+        return make(array)
+    import torch
+
+    return make(array.view(np.int16)).view(torch.bfloat16)
 
 
 def _set_precision(torch: Any, *, tf32: bool) -> None:

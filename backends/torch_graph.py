@@ -10,7 +10,7 @@ from xpbench.backends.torch import Torch
 from xpbench.bench.backend import Setting
 from xpbench.bench.exceptions import Unsupported, one_line
 from xpbench.bench.kernel import Array
-from xpbench.bench.replay import Replay, replayed
+from xpbench.bench.replay import Replay, captured, replayed
 
 
 class TorchGraph(Torch):
@@ -57,7 +57,11 @@ class TorchGraph(Torch):
             torch.cuda.synchronize()
             # A capture cannot free what the allocator keeps for later.
             torch.cuda.empty_cache()
-            graph, outputs = _captured(torch, function, arrays)
+            graph = torch.cuda.CUDAGraph()
+            # Other threads of the process may go about their business: they touch no array of ours.
+            begin = functools.partial(graph.capture_begin, capture_error_mode="thread_local")
+            work, lack = functools.partial(function, *arrays), torch.OutOfMemoryError
+            _, outputs = captured(begin, graph.capture_end, work, "torch", lack)
 
         def replay() -> Any:
             graph.replay()
@@ -84,24 +88,3 @@ def _refusing_to_wait(torch: Any) -> Iterator[None]:
         ) from error
     finally:
         torch.cuda.set_sync_debug_mode(before)
-
-
-def _captured(torch: Any, function: Callable[..., Any], arrays: tuple[Array, ...]) -> tuple[Any, Any]:
-    """The graph of a call on the current stream, and the outputs it writes to."""
-    graph = torch.cuda.CUDAGraph()
-    try:
-        # Other threads of the process may go about their business: they touch no array of ours.
-        graph.capture_begin(capture_error_mode="thread_local")
-        try:
-            outputs = function(*arrays)
-        except Exception:
-            # A spoilt capture has to be ended all the same, and says again that it is spoilt.
-            with contextlib.suppress(RuntimeError):
-                graph.capture_end()
-            raise
-        graph.capture_end()
-    except torch.OutOfMemoryError:
-        raise
-    except Exception as error:
-        raise Unsupported(f"torch could not record it in a CUDA graph: {one_line(error)}") from error
-    return graph, outputs

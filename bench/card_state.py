@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from xpbench.bench.cards import Reading
@@ -80,7 +80,7 @@ class CardState:
                 f"the state of a card is malformed: {faulty[0]} = {record[faulty[0]]!r:.60}"
             )
         words = None if state.throttle is None else tuple(state.throttle)
-        return cls(**(asdict(state) | {"throttle": words}))
+        return replace(state, throttle=words)
 
 
 def _is_figure(value: Any) -> bool:

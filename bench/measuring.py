@@ -73,6 +73,13 @@ class Measurer:
     def on_card(self) -> bool:
         return self.task.setting.device != "cpu"
 
+    @property
+    def _wait(self) -> Callable[[Sequence[Any]], None] | None:
+        return self.backend.wait if self.backend.asynchronous else None
+
+    def _compiled(self, kernel: Kernel, static: Mapping[str, int]) -> clock.Call:
+        return self.backend.compile(functools.partial(kernel.compute, self.backend.xp, **static))
+
     def measure(self, case: Case, timer: Timer) -> Measurement:
         """One case, from its data to its record; every fault of the case becomes a status."""
         record = Measurement(case=case, fork=self.task.fork, status="ok", in_force=self.in_force)
@@ -99,8 +106,7 @@ class Measurer:
         self._check_held(record, arrays, made)
 
         compiled_before = backend.compile_seconds()
-        function = backend.compile(functools.partial(kernel.compute, backend.xp, **static))
-        wait = backend.wait if backend.asynchronous else None
+        function, wait = self._compiled(kernel, static), self._wait
         call = clock.synchronous(function, wait)
         first_call, outputs = clock.once(call, arrays)
         record = _spending(record, "first_call", first_call)
@@ -223,9 +229,8 @@ class Measurer:
         kernel, backend = self.kernels[case.kernel], self.backend
         try:
             arrays = [backend.put(array) for array in data.load(self.task.data, case).inputs]
-            static = kernel.static_of(dict(case.size))
-            function = backend.compile(functools.partial(kernel.compute, backend.xp, **static))
-            call = clock.synchronous(function, backend.wait if backend.asynchronous else None)
+            function = self._compiled(kernel, kernel.static_of(dict(case.size)))
+            call = clock.synchronous(function, self._wait)
             clock.once(call, arrays)
             seconds, _ = clock.once(call, arrays)
             calls = min(max(1, round(PROFILED_SECONDS / seconds)), PROFILED_CALLS)

@@ -1,9 +1,11 @@
 """Work that a device records once and replays: on the arrays it was recorded with, and on no others."""
 
+import contextlib
 from collections.abc import Callable
 from operator import is_
 from typing import Any
 
+from xpbench.bench.exceptions import Unsupported, one_line
 from xpbench.bench.kernel import Array
 
 Replay = Callable[[], Any]
@@ -28,3 +30,33 @@ def replayed(record: Callable[..., Replay]) -> Callable[..., Any]:
         return replay()
 
     return call
+
+
+def captured(
+    begin: Callable[[], Any],
+    end: Callable[[], Any],
+    work: Callable[[], Any],
+    library: str,
+    out_of_memory: type[Exception],
+) -> tuple[Any, Any]:
+    """What ``end`` returns of the capture in which ``work`` was done, and the outputs of ``work``.
+
+    Raises
+    ------
+    Unsupported
+        If the library cannot capture it. That there is no memory is passed on as it is.
+    """
+    try:
+        begin()
+        try:
+            outputs = work()
+        except Exception:
+            # A spoilt capture has to be ended all the same, and says again that it is spoilt.
+            with contextlib.suppress(RuntimeError):
+                end()
+            raise
+        return end(), outputs
+    except out_of_memory:
+        raise
+    except Exception as error:
+        raise Unsupported(f"{library} could not record it in a CUDA graph: {one_line(error)}") from error

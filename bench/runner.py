@@ -5,7 +5,7 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -234,26 +234,23 @@ class _Run:
     def profile(self) -> None:
         """Sees which kernels the cases run on devices, in processes that no time is taken of: a profiler
         slows down all that follows."""
-        if self.job.settings.seconds == 0:
+        # A flush would be among the kernels, and without one they would be those of a hot call.
+        if self.job.settings.seconds == 0 or self.job.settings.cache == "cold":
             return
-        seen = {profile.case for profile in journal.read(self.job.folder).profiles}
         cases: dict[Environment, list[Case]] = {}
         for visit in self.visits:
-            backend = type(self.job.registry.backends[visit.environment.backend])
-            can_profile = backend.profile is not Backend.profile
-            if visit.environment.setting.device != "cpu" and can_profile:
+            kind = type(self.job.registry.backends[visit.environment.backend])
+            if visit.environment.setting.device != "cpu" and kind.profile is not Backend.profile:
                 cases.setdefault(visit.environment, []).extend(visit.cases)
         if not cases:
             return
         began = time.monotonic()
+        over = {profile.case for profile in journal.read(self.job.folder).profiles} | self.progress.ended
         for environment, found in cases.items():
-            names = {str(case) for case in found} - seen - self.progress.ended
-            self._profile(environment, [c for c in dict.fromkeys(found) if str(c) in names])
+            self._profile(environment, [c for c in dict.fromkeys(found) if str(c) not in over])
         self.account.add({"profiles": time.monotonic() - began})
 
     def _profile(self, environment: Environment, waiting: list[Case]) -> None:
-        card = self.cards.of(environment)
-        device = environment.setting.device
         while waiting:
             started: set[str] = set()
 
@@ -263,7 +260,7 @@ class _Run:
                     self.observer.started(event["id"], 0)
 
             visit = Visit(0, environment, tuple(waiting))
-            with turn.on(device, card.name if card else device.removesuffix(":0"), self.observer.note):
+            with self._alone_on_card(environment):
                 self._process("worker", visit, on_event, self.job.settings.timeout, profiled=True)
             if not started:
                 return
@@ -284,7 +281,7 @@ class _Run:
         if device == "cpu":
             return self._process("worker", visit, on_event, settings.timeout)
         card = self.cards.of(visit.environment)
-        with turn.on(device, card.name if card else device.removesuffix(":0"), self.observer.note):
+        with self._alone_on_card(visit.environment):
             asked = settings.energy and visit.fork == 0 and not again
             idle_w = self.cards.idle_w(visit.environment) if asked else None
             if card is None or settings.seconds == 0:
@@ -294,6 +291,10 @@ class _Run:
                 attended = self._attended(attendance, visit, on_event)
                 energy = idle_w is not None
                 return self._process("worker", visit, attended, settings.timeout, energy)
+
+    def _alone_on_card(self, environment: Environment) -> AbstractContextManager[None]:
+        card, device = self.cards.of(environment), environment.setting.device
+        return turn.on(device, card.name if card else device.removesuffix(":0"), self.observer.note)
 
     def _attended(
         self, attendance: Attendance, visit: Visit, on_event: Callable[[Event], None]

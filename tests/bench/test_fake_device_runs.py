@@ -75,6 +75,8 @@ def test_a_cold_run_says_so_and_reads_from_memory(measure: Any) -> None:
     hot, cold = (only(measure("axpy", properties=properties, cache=cache)) for cache in ("hot", "cold"))
     assert (hot["cache"], cold["cache"]) == ("hot", "cold")
     assert cold["throughput_s"] is None
+    assert hot["kernel_s"] is not None
+    assert cold["kernel_s"] is None, "a profile would be of hot calls"
     assert cold["device_s"] > 1.2 * hot["device_s"]
 
 
