@@ -1,5 +1,6 @@
 """Are a backend's outputs near enough to the oracle's, in the kernel's own measure?"""
 
+import inspect
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,11 @@ class ErrorsFailed(Exception):
 
     The outputs were not judged, which is a fault of the kernel's file and not of the backend.
     """
+
+
+def measure_of(kernel: Kernel) -> str:
+    """How the errors of ``kernel`` are taken, and where their limits come from, in words."""
+    return inspect.getdoc(kernel.errors or forward_errors) or ""
 
 
 @dataclass(frozen=True)

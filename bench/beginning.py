@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import xpbench
-from xpbench.bench import calibration, floating, journal, machine, processor, registry, sources
+from xpbench.bench import (
+    agreement,
+    calibration,
+    floating,
+    journal,
+    machine,
+    processor,
+    registry,
+    sources,
+)
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.measurement import Measurement
 from xpbench.bench.plan import Settings
@@ -98,6 +107,9 @@ def _header(prepared: Plan, folder: Path, created: str) -> dict[str, Any]:
                 "chapter": kernel.chapter,
                 "title": kernel.title,
                 "error_unit": kernel.error_unit,
+                "description": kernel.description,
+                "measure": agreement.measure_of(kernel),
+                "source": kernel.source,
                 "flops": {},
                 "traffic": {},
             },

@@ -1,6 +1,5 @@
 """Which kernels and backends are there, and what is known of them without running any?"""
 
-import inspect
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,8 @@ def list_kernels(*files: str | Path) -> list[dict[str, Any]]:
             "line": kernel.line,
             "error_unit": kernel.error_unit,
             "dtypes": list(kernel.dtypes),
-            "description": inspect.getdoc(kernel.compute) or "",
-            "measure": inspect.getdoc(kernel.errors or agreement.forward_errors) or "",
+            "description": kernel.description,
+            "measure": agreement.measure_of(kernel),
         }
         for kernel in sorted(found.kernels.values(), key=lambda kernel: kernel.place)
     ]

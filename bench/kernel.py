@@ -3,6 +3,7 @@
 import inspect
 import math
 import sys
+import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,6 +120,19 @@ class Kernel:
     def title(self) -> str:
         lines = (inspect.getdoc(self.compute) or "").splitlines()
         return lines[0].rstrip(".") if lines else self.name
+
+    @property
+    def description(self) -> str:
+        """Title, formula, shapes, cost and source: what the docstring of ``compute`` says."""
+        return inspect.getdoc(self.compute) or ""
+
+    @property
+    def source(self) -> str:
+        """The text of ``compute`` as it is written; empty where there is no file to read it from."""
+        try:
+            return textwrap.dedent(inspect.getsource(self.compute))
+        except (OSError, TypeError):
+            return ""
 
     def static_of(self, size: Size) -> dict[str, int]:
         return {key: size[key] for key in self.static}
