@@ -109,6 +109,21 @@ def table(*paths: str | Path, baseline: str | None = None) -> "DataFrame":
     return summarise([journal.read(Path(path)) for path in paths], baseline)
 
 
+def report(*paths: str | Path, out: str | Path = "report.html", baseline: str | None = None) -> Path:
+    """Writes the page of the stored runs, which a browser opens offline, to ``out``; returns its path.
+
+    Raises
+    ------
+    XpbenchError
+        If there is no run at a path, no case is on ``baseline``, or the file cannot be written.
+    """
+    from xpbench.bench.report.page.page import render
+
+    page = render([journal.read(Path(path)) for path in paths], baseline)
+    journal.write_whole(Path(out), page)
+    return Path(out)
+
+
 def compare(base: str | Path, new: str | Path, band: float | None = None) -> "Changes":
     """What changed from the stored run ``base`` to ``new``, beyond ``band`` (10 % unless told).
 

@@ -2,10 +2,11 @@
 
 import math
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from xpbench.bench import stats
+from xpbench.bench.case import Case
 from xpbench.bench.journal import Run
 from xpbench.bench.measurement import Measurement
 from xpbench.bench.multiple_comparisons import overall_ratio
@@ -51,8 +52,11 @@ class Overall:
         return (self.run, self.dtype, self.threads, self.precision)
 
 
-def overall(runs: Sequence[Run], baseline: str | None = None) -> list[Overall]:
-    """The geometric means of every run in ``runs`` against ``baseline``, by default the run's own.
+def overall(
+    runs: Sequence[Run], baseline: str | None = None, chosen: Callable[[Case], bool] = lambda case: True
+) -> list[Overall]:
+    """The geometric means of every run in ``runs`` against ``baseline``, by default the run's own, over
+    its ``chosen`` cases.
 
     The cases are those that every backend ran, of the backends that ran any: with the right result, in
     the dtype asked for. A block is a fork in which every one of them was timed, and its figure the mean
@@ -62,12 +66,12 @@ def overall(runs: Sequence[Run], baseline: str | None = None) -> list[Overall]:
     return [
         figure
         for run, name in zip(runs, run_names(runs), strict=True)
-        for figure in _of_run(run, name, baseline or baseline_of(run))
+        for figure in _of_run(run, name, baseline or baseline_of(run), chosen)
     ]
 
 
-def _of_run(run: Run, name: str, baseline: str) -> Iterator[Overall]:
-    cases = dict.fromkeys([*run.cases, *(m.case for m in run.measurements)])
+def _of_run(run: Run, name: str, baseline: str, chosen: Callable[[Case], bool]) -> Iterator[Overall]:
+    cases = dict.fromkeys(filter(chosen, [*run.cases, *(m.case for m in run.measurements)]))
     records = grouped(run.measurements, lambda m: m.case)
     groups = grouped(cases, lambda case: (case.dtype, case.threads, case.precision))
     for (dtype, threads, precision), members in groups.items():
@@ -155,7 +159,7 @@ def _grid(group: Sequence[Overall], several: bool) -> Grid:
         tuple(
             (
                 (Line(visible(_heading(figure.place)), "strong"),),
-                _said(figure),
+                said(figure),
                 (Line(f"ran {figure.ran} of {figure.of}", "quiet"),),
             )
             for figure in group
@@ -163,7 +167,8 @@ def _grid(group: Sequence[Overall], several: bool) -> Grid:
     )
 
 
-def _said(figure: Overall) -> Cell:
+def said(figure: Overall) -> Cell:
+    """How a backend stands to the baseline, e.g. ``1.8x faster (1.7-1.9)``."""
     if figure.cases < FEWEST_CASES or figure.value is None:
         return (Line("-", "quiet"),)
     if figure.place == figure.baseline:

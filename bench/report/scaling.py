@@ -195,8 +195,8 @@ def _grid(caption: str, rows: Iterable[Sequence[Exponent]], places: Sequence[str
         found = {e.place: e for e in row}
         if not set(found) & set(places):
             continue
-        cells = (_fitted(found[place]) if place in found else () for place in places)
-        shown.append((_label(row[0]), _model(row[0]), *cells))
+        cells = (fitted(found[place]) if place in found else () for place in places)
+        shown.append((_label(row[0]), model(row[0]), *cells))
     heads = (visible(place.removesuffix("@cpu")) for place in places)
     return Grid(caption, ("", "model", *heads), tuple(shown))
 
@@ -206,7 +206,7 @@ def _label(e: Exponent) -> Cell:
     return (Line(visible(e.kernel), "strong"), *(Line(text, "quiet") for text in sizes))
 
 
-def _model(e: Exponent) -> Cell:
+def model(e: Exponent) -> Cell:
     """The exponent of the operations, and that of the bytes where it is another."""
     if e.flops is None and e.traffic is None:
         return (Line("-", "quiet"),)
@@ -217,7 +217,8 @@ def _model(e: Exponent) -> Cell:
     return tuple(Line(f"{text} {unit}") for unit, text in lines.items()) or (Line("-", "quiet"),)
 
 
-def _fitted(e: Exponent) -> Cell:
+def fitted(e: Exponent) -> Cell:
+    """The exponent that was measured, e.g. ``n^2.97 ±0.05``."""
     text = f"{_symbol(e)}^{e.value:.2f}"
     if e.low is None or e.high is None:
         return (Line(text),)
@@ -241,7 +242,7 @@ def _legend(exponents: Sequence[Exponent]) -> Iterator[str]:
         yield f"± 95% interval over {' or '.join(map(str, counts))} forks"
     if any(len(e.keys) > 1 for e in exponents):
         yield f"{MEAN}: the geometric mean of the keys that differ between the sizes"
-    if any(len(_model(e)) > 1 for e in exponents):
+    if any(len(model(e)) > 1 for e in exponents):
         yield "a time grows with the flops where computing binds it, with the bytes where memory does"
 
     if any(len(e.sizes) == FEWEST_SIZES for e in exponents):

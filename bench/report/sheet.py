@@ -53,7 +53,7 @@ def sheet(
     first call. Where its columns do not fit, a grid is divided by kind of device, and where that does
     not help, it has a line for each case.
     """
-    shown = _prepared(records)
+    shown = prepared(records)
     groups = grouped(shown, _group_of(shown)).values()
     caption = _captioner(shown)
     figures = [
@@ -66,7 +66,7 @@ def sheet(
             width,
         )
     ]
-    parts = [Part(tuple(figures), tuple(_legend(shown, metric)), tuple(_notes(shown)))]
+    parts = [Part(tuple(figures), tuple(legend(shown, metric)), tuple(_notes(shown)))]
     if metric == "latency" and (whole := overall_grids(overall)):
         parts.append(Part(tuple(whole), tuple(overall_legend(overall))))
     judged = [record for record in shown if record["agrees"] is not None]
@@ -99,7 +99,7 @@ def _has_chapters(records: Sequence[Record]) -> bool:
     return len({record["kernel"] for record in records}) > FEW_KERNELS
 
 
-def _prepared(records: Sequence[Record]) -> list[Record]:
+def prepared(records: Sequence[Record]) -> list[Record]:
     """The records with text that is safe to show, with ``leads``: whether it is in the tie group of a
     row in which someone else was ranked, and with ``against``: the record of its row's baseline.
     """
@@ -116,25 +116,27 @@ def _prepared(records: Sequence[Record]) -> list[Record]:
 def _filler(metric: str, group: Sequence[Record]) -> Callable[[Record], Cell]:
     """Writes the cells of ``group``, all with room for the mark that any of them needs."""
     indent = "  " if metric == "latency" and any(record["leads"] for record in group) else ""
+    return lambda record: cell_of(record, metric, indent)
 
-    def cell(record: Record) -> Cell:
-        if record["status"] != "ok" and not (metric == "error" and record["error"] is not None):
-            wrong = record["status"] == "wrong"
-            return (Line(indent + _word(record["status"]), "alarm" if wrong else "quiet"),)
-        text = METRICS[metric].text(record)
-        if text is None:
-            return (Line(f"{indent}-", "quiet"),)
-        if metric != "latency":
-            line = Line(text, METRICS[metric].tone(record))
-            modes = record.get("modes") if metric == "spread" else None
-            return (line, Line(f"{MODES} {modes}", "quiet")) if modes else (line,)
-        marks = "".join(_marks(record))
-        text = (f"{LEADS} " if record["leads"] else indent) + text + (f" {marks}" if marks else "")
-        first = Line(text, "strong" if record["leads"] else "plain")
-        verdict = _verdict(record)
-        return (first, replace(verdict, text=indent + verdict.text)) if verdict.text else (first,)
 
-    return cell
+def cell_of(record: Record, metric: str, indent: str = "") -> Cell:
+    """What the comparison says of a record that ``prepared`` made; ``indent`` stands for the mark of a
+    leader where another cell of its grid has it."""
+    if record["status"] != "ok" and not (metric == "error" and record["error"] is not None):
+        wrong = record["status"] == "wrong"
+        return (Line(indent + _word(record["status"]), "alarm" if wrong else "quiet"),)
+    text = METRICS[metric].text(record)
+    if text is None:
+        return (Line(f"{indent}-", "quiet"),)
+    if metric != "latency":
+        line = Line(text, METRICS[metric].tone(record))
+        modes = record.get("modes") if metric == "spread" else None
+        return (line, Line(f"{MODES} {modes}", "quiet")) if modes else (line,)
+    marks = "".join(_marks(record))
+    text = (f"{LEADS} " if record["leads"] else indent) + text + (f" {marks}" if marks else "")
+    first = Line(text, "strong" if record["leads"] else "plain")
+    verdict = _verdict(record)
+    return (first, replace(verdict, text=indent + verdict.text)) if verdict.text else (first,)
 
 
 def _agreement(record: Record) -> Cell:
@@ -215,7 +217,7 @@ def _captioner(records: Sequence[Record]) -> Callable[[Record], str]:
     return caption
 
 
-def _legend(records: Sequence[Record], metric: str) -> Iterable[str]:
+def legend(records: Sequence[Record], metric: str) -> Iterable[str]:
     """What the marks and words mean, for those that occur."""
     if metric == "error":
         yield from _units(records)

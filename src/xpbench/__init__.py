@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from xpbench.bench.api import compare, load, run, table
+    from xpbench.bench.api import compare, load, report, run, table
     from xpbench.bench.backend import Backend, Setting
     from xpbench.bench.datasets import real_data
     from xpbench.bench.exceptions import Unsupported, XpbenchError
@@ -54,6 +54,7 @@ _HOME = {
     "mean_bound": "measures",
     "orthogonality": "measures",
     "real_data": "datasets",
+    "report": "api",
     "run": "api",
     "spectral_norm": "measures",
     "squares_lost": "measures",
@@ -83,6 +84,7 @@ __all__ = [
     "mean_bound",
     "orthogonality",
     "real_data",
+    "report",
     "run",
     "spectral_norm",
     "squares_lost",

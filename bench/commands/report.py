@@ -1,0 +1,52 @@
+"""``xpbench report``: stored runs as one page for a browser."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from xpbench.bench.exceptions import XpbenchError
+
+OURS = b'<meta name="generator" content="xpbench'
+"""What a page of ours has near its beginning."""
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of stored runs.")],
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            "--baseline", metavar="NAME", help="Compare with this backend instead of the run's own."
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="Write to this file.")] = Path(
+        "report.html"
+    ),
+) -> None:
+    """Write one page that shows stored runs, of one machine or several, in a browser and offline."""
+    from xpbench.bench import journal
+    from xpbench.bench.report.page.page import render
+
+    _check_free(out)
+    stored = [journal.read(path) for path in runs]
+    for damage in (damage for one in stored for damage in one.damaged):
+        print(f"xpbench: {damage}", file=sys.stderr)
+    page = render(stored, baseline)
+    journal.write_whole(out, page)
+    print(f"{out}: {len(page.encode()) / 1e6:.2f} MB, open it in a browser")
+
+
+def _check_free(out: Path) -> None:
+    """Raises where ``out`` would replace what is not a page of ours."""
+    if out.is_dir():
+        raise XpbenchError(f"-o {out} is a folder: name a file in it, e.g. {out / 'report.html'}")
+    try:
+        with out.open("rb") as file:
+            head = file.read(1000)
+    except FileNotFoundError:
+        return
+    except OSError as fault:
+        raise XpbenchError(f"{out} cannot be written: {fault.strerror}") from fault
+    if head and OURS not in head:
+        raise XpbenchError(f"{out} exists and is no page of xpbench: name another file with -o")

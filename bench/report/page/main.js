@@ -1,0 +1,89 @@
+// Puts the page together, and keeps it in line with what the reader chooses.
+
+async function main() {
+  const content = await readContent();
+  const cases = casesOf(content);
+  const leads = unpacked(content.leads);
+  cases.forEach((record, index) => { record.index = index; record.leads = leads[index]; });
+  for (const [metric, { cells }] of Object.entries(content.said)) SAID[metric] = unpacked(cells);
+  const page = { content, cases, columns: Object.keys(content.cases), state: readState(), severalRuns: distinct(cases.map((r) => r.run)).length > 1, choose, shown };
+  page.style = styleOf(distinct(cases.map(seriesOf(page))));
+  if (!content.said[page.state.metric]) page.state.metric = Object.keys(content.said)[0] ?? "latency";
+  theme();
+  if (!cases.length) return;
+
+  buildFilters(page);
+  page.matrix = buildMatrix(page);
+  buildDownloads(page);
+  // What is out of sight is drawn when it comes into it, or when it is printed.
+  const sections = { overall: showOverall, calls: showCalls, roofline: showRoofline, agreement: showAgreement };
+  const stale = new Set(Object.keys(sections)), seen = new Set(["overall"]);
+  const draw = (name) => { if (stale.delete(name)) sections[name](page); };
+  const watch = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      if (isIntersecting) { seen.add(target.id); draw(target.id); } else seen.delete(target.id);
+    }
+  }, { rootMargin: "300px" });
+  for (const name of Object.keys(sections)) watch.observe(document.getElementById(name));
+  window.addEventListener("beforeprint", () => Object.keys(sections).forEach(draw));
+  let resizing;
+  window.addEventListener("resize", () => { clearTimeout(resizing); resizing = setTimeout(() => { Object.keys(sections).forEach((name) => stale.add(name)); seen.forEach(draw); }, 150); });
+  window.addEventListener("hashchange", () => { if (location.hash.includes("=") || !location.hash) { page.state = readState(); showInFilters(page.state); show(); } });
+  for (const id of ["kernel", "case"]) {
+    const dialog = document.getElementById(id);
+    dialog.addEventListener("close", () => {
+      choose(id === "kernel" ? { open: "" } : { case: "" });
+      if (page.opener?.isConnected) page.opener.focus();
+    });
+    dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+  }
+  show();
+  document.documentElement.dataset.ready = "yes";
+
+  function choose(change) {
+    const before = JSON.stringify(page.state);
+    page.state = { ...page.state, ...change };
+    if (JSON.stringify(page.state) === before) return;
+    writeState(page.state);
+    showInFilters(page.state);
+    show();
+  }
+
+  function show() {
+    const chosen = JSON.stringify({ ...page.state, open: "", case: "" });
+    if (page.drawn !== chosen) {
+      showMatrix(page.matrix);
+      Object.keys(sections).forEach((name) => stale.add(name));
+      // The answer to the choice first; the pictures in sight when that is painted.
+      requestAnimationFrame(() => setTimeout(() => seen.forEach(draw)));
+      page.drawn = chosen;
+    }
+    showKernel(page);
+    showCase(page);
+  }
+
+  function shown() {
+    if (page.shownFor !== page.drawn || !page.shownCases) {
+      const rows = page.matrix.shownRows();
+      page.shownCases = rows.flatMap((row) => row.records.filter((record) => record && passes(record, page.state)));
+      page.shownFor = page.drawn;
+    }
+    return page.shownCases;
+  }
+}
+
+function theme() {
+  const button = document.getElementById("theme");
+  const root = document.documentElement;
+  const dark = () => (root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches);
+  const tell = () => { button.textContent = dark() ? "light" : "dark"; button.setAttribute("aria-label", `Switch to ${dark() ? "light" : "dark"} colours`); };
+  button.addEventListener("click", () => { root.dataset.theme = dark() ? "light" : "dark"; tell(); });
+  button.removeAttribute("aria-pressed");
+  button.hidden = false;
+  tell();
+}
+
+main().catch((fault) => {
+  document.getElementById("count").textContent = `The page could not be drawn (${fault.message}): a browser of 2023 or later is needed. \`xpbench table\` prints the same.`;
+  throw fault;
+});
