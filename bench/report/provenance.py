@@ -31,7 +31,7 @@ _OF_THE_PROCESS = ("anchor", "probe")
 
 @dataclass(frozen=True)
 class Fact:
-    """A fact of a run in words: its topic (``machine``, ``fairness`` or ``noise``), a name and a text."""
+    """In words: a topic (``machine``, ``fairness`` or ``noise``), a name and a text."""
 
     topic: str
     name: str

@@ -42,6 +42,8 @@ const plotSymbol = (style) => (name) => (style.symbol(name) === "hexagon" ? hexa
 
 // A figure with a caption, its legend and the buttons that save it; `name` is that of the files.
 function figure(name, caption, plot, legend) {
+  // Within an image nothing is read out, and names of its parts are a fault there.
+  for (const part of plot.querySelectorAll("[aria-label]")) part.removeAttribute("aria-label");
   plot.setAttribute("role", "img");
   plot.setAttribute("aria-label", caption);
   const save = (kind) => el("button", { type: "button", onclick: () => savePicture(name, kind, legend, plot) }, kind.toUpperCase());
@@ -97,7 +99,7 @@ function choice(label, options, chosen, change) {
   return el("label", {}, label, select);
 }
 
-const seriesOf = (page) => (record) => (page.severalRuns ? `${headingOf(placeOf(record))} · ${visible(record.run)}` : headingOf(placeOf(record)));
+const seriesOf = (page) => (record) => (page.severalRuns ? `${headingOf(record.place)} · ${visible(record.run)}` : headingOf(record.place));
 
 // Twice the powers of ten between the ends of `values` are too many ticks for a narrow plot.
 const logTicks = (width) => Math.max(2, Math.floor(width / 90));

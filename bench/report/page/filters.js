@@ -2,7 +2,7 @@
 
 const WHAT = {
   "": ["everything", () => true],
-  leads: ["★ not the baseline", (record) => record.leads && placeOf(record) !== record.baseline],
+  leads: ["★ not the baseline", (record) => record.leads && record.place !== record.baseline],
   faster: ["faster", (record) => record.verdict === "faster"],
   slower: ["slower", (record) => record.verdict === "slower"],
   unclear: ["unclear", (record) => record.verdict === "unclear"],
@@ -24,10 +24,11 @@ const CONTROLS = {
   device: ["device", (record) => record.device],
 };
 
-function passes(record, state) {
-  return Object.entries(CONTROLS).every(([key, [, value]]) => !state[key] || value(record) === state[key])
-    && !hiddenPlaces(state).has(placeOf(record))
-    && record.kernel.includes(state.kernel.trim());
+// Whether a case is among those that `state` chooses.
+function choiceOf(state) {
+  const asked = Object.entries(CONTROLS).filter(([key]) => state[key]).map(([key, [, value]]) => (record) => value(record) === state[key]);
+  const hidden = hiddenPlaces(state), part = state.kernel.trim();
+  return (record) => record.kernel.includes(part) && !hidden.has(record.place) && asked.every((holds) => holds(record));
 }
 
 const hiddenPlaces = (state) => new Set(state.hide.split(",").filter(Boolean));
@@ -48,7 +49,7 @@ function buildFilters(page) {
   controls.push(el("label", {}, "show rows with", el("select", { name: "what", onchange: changed }, what)));
   const metrics = Object.entries(content.said).map(([value]) => el("option", { value }, value.replaceAll("_", " ")));
   controls.push(el("label", {}, "figure", el("select", { name: "metric", onchange: changed }, metrics)));
-  const places = distinct(cases.map(placeOf));
+  const places = distinct(cases.map((r) => r.place));
   if (places.length > 1) {
     const boxes = places.map((place) => el("label", {}, el("input", { type: "checkbox", name: "place", value: place, checked: true, onchange: changed }), headingOf(place)));
     controls.push(el("fieldset", {}, el("legend", {}, "columns"), boxes));

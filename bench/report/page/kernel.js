@@ -120,7 +120,7 @@ function manyCallsFigure(page, records) {
     y: { type: "log", label: "↑ all of them together", grid: true, tickFormat: shortDuration },
     marks: known.map((record) => Plot.line(counts, { x: (n) => n, y: (n) => total(record, n), stroke: style.colour(series(record)), strokeDasharray: style.dash(series(record)), strokeWidth: 2 })),
   });
-  const paid = known.filter((r) => r.baseline && r.baseline !== placeOf(r)).map((r) => `${series(r)} ${saidOf(r, "break_even")?.[0][0] ?? "-"}`);
+  const paid = known.filter((r) => r.baseline && r.baseline !== r.place).map((r) => `${series(r)} ${saidOf(r, "break_even")?.[0][0] ?? "-"}`);
   return figure(`calls-${records[0].kernel}`, `What n calls cost, the first one and its compilation included, at ${visible(records[0].size)}. ${paid.length ? `Break-even against ${headingOf(known.find((r) => r.baseline)?.baseline ?? "")}: ${paid.join(", ")}.` : ""}`, plot, legendOf(style, new Set(known.map(series))));
 }
 

@@ -4,9 +4,9 @@ async function main() {
   const content = await readContent();
   const cases = casesOf(content);
   const leads = unpacked(content.leads);
-  cases.forEach((record, index) => { record.index = index; record.leads = leads[index]; });
+  cases.forEach((record, index) => { record.index = index; record.leads = leads[index]; record.place = placeOf(record); });
   for (const [metric, { cells }] of Object.entries(content.said)) SAID[metric] = unpacked(cells);
-  const page = { content, cases, columns: Object.keys(content.cases), state: readState(), severalRuns: distinct(cases.map((r) => r.run)).length > 1, choose, shown };
+  const page = { content, cases, columns: Object.keys(content.cases), state: readState(), severalRuns: distinct(cases.map((r) => r.run)).length > 1, choose, shown: () => page.matrix.shownCases };
   page.style = styleOf(distinct(cases.map(seriesOf(page))));
   if (!content.said[page.state.metric]) page.state.metric = Object.keys(content.said)[0] ?? "latency";
   theme();
@@ -39,6 +39,7 @@ async function main() {
   }
   show();
   document.documentElement.dataset.ready = "yes";
+  performance.mark("drawn");
 
   function choose(change) {
     const before = JSON.stringify(page.state);
@@ -60,15 +61,6 @@ async function main() {
     }
     showKernel(page);
     showCase(page);
-  }
-
-  function shown() {
-    if (page.shownFor !== page.drawn || !page.shownCases) {
-      const rows = page.matrix.shownRows();
-      page.shownCases = rows.flatMap((row) => row.records.filter((record) => record && passes(record, page.state)));
-      page.shownFor = page.drawn;
-    }
-    return page.shownCases;
   }
 }
 

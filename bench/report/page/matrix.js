@@ -19,13 +19,13 @@ function callsIn(text) {
 }
 
 const rowKey = (record) => JSON.stringify([record.kernel, record.size, record.dtype, record.threads, record.precision]);
-const columnKey = (record) => JSON.stringify([record.run, placeOf(record)]);
+const columnKey = (record) => JSON.stringify([record.run, record.place]);
 
 function buildMatrix(page) {
   const { cases } = page;
   const several = { run: distinct(cases.map((r) => r.run)).length > 1, dtype: distinct(cases.map((r) => r.dtype)).length > 1,
     precision: distinct(cases.map((r) => r.precision)).length > 1, threads: distinct(cases.map((r) => r.threads)).length > 1 };
-  const columns = [...grouped(cases, columnKey)].map(([key, [first]]) => ({ key, run: first.run, place: placeOf(first) }));
+  const columns = [...grouped(cases, columnKey)].map(([key, [first]]) => ({ key, run: first.run, place: first.place }));
   const rows = [...grouped(cases, rowKey).values()].map((records, order) => {
     const byColumn = new Map(records.map((record) => [columnKey(record), record]));
     return { first: records[0], order, records: columns.map((column) => byColumn.get(column.key) ?? null) };
@@ -34,30 +34,32 @@ function buildMatrix(page) {
   rows.sort((a, b) => order.get(a.first.chapter) - order.get(b.first.chapter) || a.order - b.order);
 
   const heads = columns.map((column) => {
-    const cell = el("th", { scope: "col" });
+    const cell = el("th", { scope: "col", role: "columnheader" });
     const button = el("button", { type: "button", onclick: () => sortBy(column.key) }, headingOf(column.place), several.run ? el("small", {}, visible(column.run)) : null, el("small", { class: "arrow", "aria-hidden": "true" }));
     cell.append(button);
-    return { ...column, cell, col: el("col", { class: "place" }) };
+    return { ...column, cell };
   });
-  const nameHead = el("th", { scope: "col" }, el("button", { type: "button", onclick: () => sortBy("") }, "kernel and size", el("small", { class: "arrow", "aria-hidden": "true" })));
-  const table = el("table", { "aria-describedby": "keys" },
+  const nameHead = el("th", { scope: "col", role: "columnheader" }, el("button", { type: "button", onclick: () => sortBy("") }, "kernel and size", el("small", { class: "arrow", "aria-hidden": "true" })));
+  // The roles are those of the elements, which a display other than that of tables takes from them.
+  const table = el("table", { role: "table", "aria-describedby": "keys" },
     el("caption", { class: "quiet" }),
-    el("colgroup", {}, el("col", { class: "name" }), heads.map((head) => head.col)),
-    el("thead", {}, el("tr", {}, nameHead, heads.map((head) => head.cell))));
+    el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, nameHead, heads.map((head) => head.cell))));
   const chapters = new Map();
   for (const chapter of distinct(rows.map((row) => row.first.chapter))) {
-    const title = el("tr", {}, el("th", { class: "chapter", scope: "rowgroup", colspan: columns.length + 1 }, visible((chapter ?? "user").replaceAll("_", " "))));
-    chapters.set(chapter, { body: el("tbody", {}, title), title });
+    const title = el("tr", { role: "row" }, el("th", { role: "rowheader", class: "chapter", scope: "rowgroup", colspan: columns.length + 1 }, visible((chapter ?? "user").replaceAll("_", " "))));
+    chapters.set(chapter, { body: el("tbody", { role: "rowgroup" }, title), title });
   }
-  const flat = el("tbody", { hidden: true });
+  const flat = el("tbody", { role: "rowgroup", hidden: true });
   for (const row of rows) {
     row.element = rowElement(row, several);
     chapters.get(row.first.chapter).body.append(row.element);
   }
   table.append(...[...chapters.values()].map((chapter) => chapter.body), flat);
-  document.querySelector("#matrix .scroller").append(table);
+  const columnStyle = el("style");
+  document.querySelector("#matrix .scroller").append(columnStyle, table);
 
-  const matrix = { page, rows, heads, nameHead, table, chapters, flat, several, focused: null, metric: null, sorted: null, hiddenColumns: "" };
+  const matrix = { page, rows, heads, nameHead, table, chapters, flat, several, columnStyle, focused: null, metric: null, sorted: null, away: heads.map(() => false) };
+  showColumns(matrix);
   listen(matrix);
   return matrix;
 
@@ -73,12 +75,12 @@ function rowElement(row, several) {
   const notes = [first.size, several.dtype && first.dtype, several.precision && first.precision, several.threads && `${first.threads} threads`].filter(Boolean);
   const name = el("button", { type: "button", tabindex: -1, "data-open": first.kernel }, el("span", { class: "strong" }, visible(first.kernel)), el("span", { class: "quiet" }, visible(notes.join(" · "))));
   const cells = row.records.map((record) => {
-    if (record === null) return el("td");
+    if (record === null) return el("td", { role: "cell" });
     record.button = el("button", { type: "button", tabindex: -1, "data-case": record.index });
-    record.cell = el("td", {}, record.button);
+    record.cell = el("td", { role: "cell" }, record.button);
     return record.cell;
   });
-  return el("tr", {}, el("th", { scope: "row" }, name), cells);
+  return el("tr", { role: "row" }, el("th", { scope: "row", role: "rowheader" }, name), cells);
 }
 
 // Brings the table in line with the state.
@@ -86,20 +88,19 @@ function showMatrix(matrix) {
   const { page, rows, heads } = matrix;
   const { state } = page;
   if (matrix.metric !== state.metric) fillCells(matrix);
-  const hidden = heads.map((head) => hiddenPlaces(state).has(head.place) || (state.run && head.run !== state.run) || (state.device && !head.place.endsWith(`@${state.device}`)));
-  if (matrix.hiddenColumns !== String(hidden)) {
-    heads.forEach((head, index) => { head.cell.hidden = head.col.hidden = hidden[index]; });
-    for (const row of rows) [...row.element.cells].slice(1).forEach((cell, index) => { cell.hidden = hidden[index]; });
-    matrix.hiddenColumns = String(hidden);
-  }
+  const hidden = hiddenPlaces(state);
+  matrix.away = heads.map((head) => hidden.has(head.place) || Boolean(state.run && head.run !== state.run) || Boolean(state.device && !head.place.endsWith(`@${state.device}`)));
+  showColumns(matrix);
   const shows = WHAT[state.what]?.[1] ?? (() => true);
+  const passes = choiceOf(state);
   let shown = 0, among = 0;
+  matrix.shownCases = [];
   const open = new Set();
   for (const row of rows) {
-    const passing = row.records.filter((record) => record && passes(record, state));
+    const passing = row.records.filter((record) => record && passes(record));
     const visibleRow = passing.some(shows);
-    row.element.hidden = !visibleRow;
-    if (visibleRow) { shown += 1; among += passing.length; open.add(row.first.chapter); }
+    if (row.element.hidden === visibleRow) row.element.hidden = !visibleRow;
+    if (visibleRow) { shown += 1; among += passing.length; open.add(row.first.chapter); matrix.shownCases.push(...passing); }
   }
   for (const [chapter, { title }] of matrix.chapters) title.hidden = !open.has(chapter);
   sortRows(matrix);
@@ -107,6 +108,13 @@ function showMatrix(matrix) {
   document.getElementById("count").textContent = shown === total ? `${total} rows, ${among} cases` : `${shown} of ${total} rows, ${among} cases`;
   matrix.shownRows = () => rowsInOrder(matrix).filter((row) => !row.element.hidden);
   setTabStop(matrix);
+}
+
+// By a rule for each column that is hidden: to hide each of its cells takes far longer.
+function showColumns({ columnStyle, table, away }) {
+  const rules = away.flatMap((hidden, index) => (hidden ? [`#matrix tr > :nth-child(${index + 2}) { display: none }`] : [])).join("\n");
+  table.style.setProperty("--places", Math.max(1, away.filter((hidden) => !hidden).length));
+  if (columnStyle.textContent !== rules) columnStyle.textContent = rules;
 }
 
 function fillCells(matrix) {
@@ -172,7 +180,8 @@ function sortRows(matrix) {
 // One cell is in the order of the Tab key; the arrows move on from there.
 function setTabStop(matrix) {
   const old = matrix.focused;
-  if (old && old.checkVisibility()) return;
+  const cell = old?.closest("th, td"), row = cell?.parentElement;
+  if (row && !row.hidden && !(cell.cellIndex > 0 && matrix.away[cell.cellIndex - 1])) return;
   const first = matrix.shownRows()[0]?.element.querySelector("button") ?? null;
   if (old) old.tabIndex = -1;
   if (first) first.tabIndex = 0;
@@ -214,7 +223,7 @@ function listen(matrix) {
     const [down, right] = event.ctrlKey && event.key === "Home" ? [-Infinity, 0] : event.ctrlKey && event.key === "End" ? [Infinity, 0] : steps[event.key];
     const clamp = (value, most) => Math.min(Math.max(value, 0), most);
     const row = rows[clamp(rows.indexOf(cell.parentElement) + down, rows.length - 1)];
-    const cells = (one) => [...one.cells].filter((c) => !c.hidden);
+    const cells = (one) => [...one.cells].filter((_, index) => index === 0 || !matrix.away[index - 1]);
     const place = clamp(cells(cell.parentElement).indexOf(cell) + right, cells(row).length - 1);
     const near = [place, ...cells(row).keys()].map((index) => cells(row)[index]?.querySelector("button")).find(Boolean);
     near?.focus();
@@ -223,12 +232,12 @@ function listen(matrix) {
 
 // The cell in a few sentences: what the marks stand for, and why there is a word.
 function inspection(record) {
-  const parts = [el("strong", {}, visible(`${record.kernel}[${record.size}]`)), ` ${headingOf(placeOf(record))}, ${record.dtype}. `];
+  const parts = [el("strong", {}, visible(`${record.kernel}[${record.size}]`)), ` ${headingOf(record.place)}, ${record.dtype}. `];
   if (record.time_s !== null) {
     parts.push(`${duration(record.time_s)} a call`);
     if (record.time_low_s !== null) parts.push(` (${duration(record.time_low_s)} to ${duration(record.time_high_s)}, ${percent(record.time_level)} interval of ${record.forks} forks)`);
     if (record.ratio_low !== null) parts.push(`; ${significant(record.ratio)} times as long as ${headingOf(record.baseline)} (${significant(record.ratio_low)} to ${significant(record.ratio_high)}): ${record.verdict}`);
-    else if (record.baseline === placeOf(record)) parts.push("; the baseline");
+    else if (record.baseline === record.place) parts.push("; the baseline");
     if (record.leads) parts.push("; cannot be told from the fastest of its row");
     parts.push(". ");
   } else parts.push(`${record.status.replaceAll("_", " ")}. `);

@@ -58,7 +58,7 @@ function showCalls(page) {
   const series = seriesOf(page);
   const bins = [["at once", (n) => n <= 1], ["by 100 calls", (n) => n > 1 && n <= 100], ["by 10,000", (n) => n > 100 && n <= 1e4], ["later", (n) => n > 1e4 && n < Infinity], ["never", (n) => n === Infinity]];
   const rows = [...grouped(shown, series)].map(([name, records]) => {
-    const calls = records.filter((r) => r.baseline !== placeOf(r)).map((r) => callsIn(saidOf(r, "break_even")?.[0][0] ?? "")).filter((n) => n !== null);
+    const calls = records.filter((r) => r.baseline !== r.place).map((r) => callsIn(saidOf(r, "break_even")?.[0][0] ?? "")).filter((n) => n !== null);
     const compile = records.map((r) => r.compile_s).filter((s) => s !== null);
     return [name, String(records.length), duration(d3.median(records, (r) => r.first_call_s)), compile.length ? duration(d3.median(compile)) : "-", `${significant(d3.median(records, (r) => r.first_call_s / r.time_s))}x`,
       ...bins.map(([, within]) => (calls.length ? String(calls.filter(within).length) : "-"))];
@@ -151,7 +151,7 @@ const absoluteError = (record) => (record.error_unit === "eps" && record.error !
 
 // Who is neither slower nor less accurate than another, over the rows that all of them ran.
 function overallFront(page, judged) {
-  const combination = (r) => [headingOf(placeOf(r)), r.dtype, r.precision === "ieee" ? null : r.precision, page.severalRuns ? visible(r.run) : null].filter(Boolean).join(" · ");
+  const combination = (r) => [headingOf(r.place), r.dtype, r.precision === "ieee" ? null : r.precision, page.severalRuns ? visible(r.run) : null].filter(Boolean).join(" · ");
   const usable = judged.filter((r) => r.agrees && r.time_s !== null && absoluteError(r) !== null);
   const groups = grouped(usable, combination);
   const row = (r) => `${r.kernel}[${r.size}]`;
@@ -182,7 +182,7 @@ function frontFigure(page, name, points, { caption, x, xFormat }) {
     marks: [
       Plot.line(front, { x: "time", y: "error", curve: "step-after", stroke: "currentColor", strokeOpacity: 0.5 }),
       Plot.dot(points, { x: "time", y: "error", symbol: "place", stroke: (p) => style.colour(p.place), fill: (p) => (p.best ? style.colour(p.place) : "none"), r: 5.5, tip: true, title: (p) => `${p.name}\n${xFormat(p.time)}, error ${p.error.toExponential(1)}${p.best ? "\nnobody is better in both" : ""}` }),
-      Plot.text(points, { x: "time", y: "error", text: "name", dx: 9, textAnchor: "start", fill: "currentColor", fontWeight: (p) => (p.best ? 700 : 400) }),
+      ...[-9, 9].map((dy, side) => Plot.text(sorted.filter((_, index) => index % 2 === side), { x: "time", y: "error", text: "name", dx: 7, dy, textAnchor: "start", fill: "currentColor", fontWeight: (p) => (p.best ? 700 : 400) })),
     ],
   });
   return figure(name, caption, plot, null);
