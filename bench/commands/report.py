@@ -29,7 +29,7 @@ def report(
     from xpbench.bench.report.page.page import render
 
     _check_free(out)
-    stored = [journal.read(path) for path in runs]
+    stored = [journal.read(path) for path in {path.resolve(): path for path in runs}.values()]
     for damage in (damage for one in stored for damage in one.damaged):
         print(f"xpbench: {damage}", file=sys.stderr)
     page = render(stored, baseline)

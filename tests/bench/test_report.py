@@ -4,6 +4,8 @@ import base64
 import gzip
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -187,3 +189,17 @@ def test_a_damaged_line_is_told_on_the_page_and_by_the_command(
     page = (tmp_path / "report.html").read_text()
     assert "1 line of its files could not be read" in page
     assert str(run.path.parent) not in page, "a page that is sent to others names no folder of ours"
+
+
+@pytest.mark.slow
+def test_the_page_grows_by_so_many_bytes_a_case_however_many_there_are() -> None:
+    """As the README states: its size beyond a fixed part is that of its cases."""
+    root = Path(__file__).parents[2]
+    suite = root / "results" / "published" / "xeon-2cpu-suite"
+    if not suite.is_dir():
+        pytest.skip("the published runs come with a clone and not with the package")
+    command = [sys.executable, root / "benchmarks" / "page.py", suite, "--no-browser"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    first, second = (float(b) for b in re.findall(r"^(\d+) bytes a case", printed, re.MULTILINE))
+    assert first == pytest.approx(second, rel=0.1)
+    assert second < 400

@@ -137,7 +137,7 @@ function accuracyFigure(page, records) {
 
 // Every figure that `table --format json` has of the case.
 function showCase(page) {
-  const record = page.cases.find((one) => one.id === page.state.case && (!page.state.run || one.run === page.state.run));
+  const record = page.state.case && page.cases.find((one) => caseName(page, one) === page.state.case);
   const dialog = document.getElementById("case");
   if (!record) return dialog.open && dialog.close();
   const rows = page.columns.map((name) => el("tr", {}, el("th", { scope: "row" }, name), el("td", { class: "number", "data-column": name }, record[name] === null ? "-" : visible(record[name]))));

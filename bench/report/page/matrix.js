@@ -8,6 +8,8 @@ const SORTED_BY = {
   clock: (r) => r.sm_mhz, spread: (r) => r.spread, error: (r) => quotient(r.error, r.error_limit),
   break_even: (r) => callsIn(saidOf(r, "break_even")?.[0][0] ?? ""),
 };
+// What a case is called in the address: runs on one page may share its id.
+const caseName = (page, record) => (page.severalRuns ? `${record.run}/${record.id}` : record.id);
 const quotient = (a, b) => (a === null || !b ? null : a / b);
 
 // The number in "310 calls", "(at once)", "never".
@@ -211,7 +213,7 @@ function listen(matrix) {
   table.addEventListener("click", (event) => {
     const record = recordOf(event.target);
     const opener = event.target.closest("[data-open]");
-    if (record) page.choose({ case: record.id, open: "" });
+    if (record) page.choose({ case: caseName(page, record), open: "" });
     else if (opener) page.choose({ open: opener.dataset.open, case: "" });
   });
   table.addEventListener("keydown", (event) => {
