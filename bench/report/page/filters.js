@@ -27,8 +27,8 @@ const CONTROLS = {
 // Whether a case is among those that `state` chooses.
 function choiceOf(state) {
   const asked = Object.entries(CONTROLS).filter(([key]) => state[key]).map(([key, [, value]]) => (record) => value(record) === state[key]);
-  const hidden = hiddenPlaces(state), part = state.kernel.trim();
-  return (record) => record.kernel.includes(part) && !hidden.has(record.place) && asked.every((holds) => holds(record));
+  const hidden = hiddenPlaces(state), part = state.kernel.trim().toLowerCase();
+  return (record) => record.kernel.toLowerCase().includes(part) && !hidden.has(record.place) && asked.every((holds) => holds(record));
 }
 
 const hiddenPlaces = (state) => new Set(state.hide.split(",").filter(Boolean));

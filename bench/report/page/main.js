@@ -42,10 +42,10 @@ async function main() {
   performance.mark("drawn");
 
   function choose(change) {
-    const before = JSON.stringify(page.state);
-    page.state = { ...page.state, ...change };
-    if (JSON.stringify(page.state) === before) return;
-    writeState(page.state);
+    const before = page.state;
+    page.state = { ...before, ...change };
+    if (fragmentOf(page.state) === fragmentOf(before)) return;
+    writeState(page.state, (change.open || change.case) && !(before.open || before.case));
     showInFilters(page.state);
     show();
   }

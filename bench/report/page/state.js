@@ -22,8 +22,9 @@ function fragmentOf(state) {
   return chosen.length ? `#${new URLSearchParams(chosen)}` : "";
 }
 
-function writeState(state) {
+// What is opened over the page is a step that the browser's Back undoes; another choice is none.
+function writeState(state, opened) {
   const fragment = fragmentOf(state);
   if (location.hash === fragment) return;
-  history.replaceState(null, "", fragment || location.pathname + location.search);
+  history[opened ? "pushState" : "replaceState"](null, "", fragment || location.pathname + location.search);
 }
