@@ -42,8 +42,10 @@ const plotSymbol = (style) => (name) => (style.symbol(name) === "hexagon" ? hexa
 
 // A figure with a caption, its legend and the buttons that save it; `name` is that of the files.
 function figure(name, caption, plot, legend) {
-  // Within an image nothing is read out, and names of its parts are a fault there.
-  for (const part of plot.querySelectorAll("[aria-label]")) part.removeAttribute("aria-label");
+  // Within an image nothing is read out, and names of its parts are a fault there, those of a tip too.
+  const unname = () => { for (const part of plot.querySelectorAll("[aria-label]")) part.removeAttribute("aria-label"); };
+  unname();
+  new MutationObserver(unname).observe(plot, { childList: true, subtree: true });
   plot.setAttribute("role", "img");
   plot.setAttribute("aria-label", caption);
   const save = (kind) => el("button", { type: "button", onclick: () => savePicture(name, kind, legend, plot) }, kind.toUpperCase());
