@@ -1,0 +1,394 @@
+"""What does a line of plain-text mathematics say?"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from xpbench.bench.report.formula.brackets import partners
+from xpbench.bench.report.formula.tokens import FACTORS, Token, tokens
+from xpbench.bench.report.formula.tree import (
+    Attributes,
+    Fence,
+    Fraction,
+    Gap,
+    Leaf,
+    Matrix,
+    Node,
+    Nodes,
+    Root,
+    Script,
+    slash_space,
+)
+from xpbench.bench.report.formula.words import (
+    FUNCTIONS,
+    GREEK,
+    INDEX_WORDS,
+    LARGE,
+    OPERATORS,
+    SIGNS,
+    SYMBOLS,
+)
+
+_TIGHT: Attributes = (("lspace", "0"), ("rspace", "0"))
+_NO_STRETCH: Attributes = (("stretchy", "false"),)
+
+
+_PREFIXES = ("-", "+", "+-", "±")
+
+Role = Literal[
+    "factor",
+    "quotient",  # a fraction without spaces: 1/2
+    "ratio",  # a fraction with them: a / 2
+    "function",  # a function or operator whose argument follows without brackets
+    "large",  # a large operator, which has its own space
+    "prefix",
+    "sign",
+    "slash",
+    "separator",
+    "text",
+]
+
+
+@dataclass(frozen=True)
+class Item:
+    """A piece of a row before its fractions are formed, with so many spaces ``before`` it."""
+
+    role: Role
+    nodes: Nodes
+    before: int
+
+
+def read(line: str) -> Nodes:
+    """What a line says; what cannot be read is in it as text, every character of it."""
+    found = tokens(line)
+    nodes = _Reader(found, partners(found)).row(0, len(found))
+    indent = min(found[0].before, 8) if found else 0
+    return (Gap(indent / 2), *nodes) if indent else nodes
+
+
+class _Reader:
+    """Reads tokens from left to right; their brackets have been paired before."""
+
+    def __init__(self, found: Sequence[Token], pairs: dict[int, int]) -> None:
+        self._tokens = found
+        self._pairs = pairs
+
+    def row(self, at: int, end: int, index: bool = False) -> Nodes:
+        """The nodes of the tokens from ``at`` to ``end``, which may stand in an ``index``."""
+        items: list[Item] = []
+        first = at
+        while at < end:
+            token = self._tokens[at]
+            if index and (token.kind, token.text) == ("text", "in"):
+                token = replace(token, kind="sign", text="∈")
+            if token.kind == "text":
+                item, at = self._words(at, end)
+            elif self._begins_factor(at):
+                item, at = self._factor(at, end)
+            else:
+                edge = at in (first, end - 1)
+                item, at = self._mark(token, at, items[-1].role if items else None, index, edge), at + 1
+            items.append(item)
+        return spaced(divided(items))
+
+    def _begins_factor(self, at: int) -> bool:
+        return self._tokens[at].kind in FACTORS or at in self._pairs
+
+    def _attached(self, at: int, end: int) -> str:
+        """The kind of the token at ``at`` if no space is before it."""
+        return self._tokens[at].kind if at < end and not self._tokens[at].before else ""
+
+    def _words(self, at: int, end: int) -> tuple[Item, int]:
+        """Text as it is written, with the colon that ends it."""
+        first = at
+        written = self._tokens[at].text
+        at += 1
+        while at < end and (token := self._tokens[at]).before < 2:
+            colon = token.text == ":" and not token.before and (token.after or at == end - 1)
+            if token.kind != "text" and not colon:
+                break
+            written += " " * token.before + token.text
+            at += 1
+        return Item("text", (Leaf("mtext", written),), self._tokens[first].before), at
+
+    def _factor(self, at: int, end: int) -> tuple[Item, int]:
+        token = self._tokens[at]
+        if token.kind == "name" and token.text in OPERATORS and not token.digits:
+            with_limits = self._operator(at, end)
+            if with_limits:
+                return with_limits
+        nodes: Nodes
+        if token.kind == "derivative":
+            return self._derivative(at, end)
+        if token.kind == "differential":
+            letter = self._tokens[at + 1]
+            variable, place = self._scripts(_named(letter), at + 2, end)
+            return Item("factor", (Leaf("mi", "d"), variable), token.before), place
+        if token.kind == "number":
+            node, place = self._scripts(Leaf("mn", token.text), at + 1, end)
+            nodes = (node,)
+        elif token.kind == "count":
+            nodes, place = (Leaf("mo", "#", (("form", "prefix"), ("rspace", "0"))),), at + 1
+            if place in self._pairs:
+                node, place = self._scripts(self._fence(place), self._pairs[place] + 1, end)
+                nodes += (node,)
+        elif at in self._pairs:
+            node, place = self._scripts(self._fence(at), self._pairs[at] + 1, end)
+            nodes = (node,)
+        else:
+            nodes, place = self._named_and_called(at, end)
+        while self._attached(place, end) == "factorial":
+            nodes += (Leaf("mo", "!", (("form", "postfix"), *_TIGHT)),)
+            place += 1
+        is_bare = token.kind == "name" and token.text in FUNCTIONS and len(nodes) == 1
+        argument = place < end and self._begins_factor(place)
+        return Item("function" if is_bare and argument else "factor", nodes, token.before), place
+
+    def _named_and_called(self, at: int, end: int) -> tuple[Nodes, int]:
+        """A name with its scripts and the brackets attached to it, of arguments or of indices."""
+        token = self._tokens[at]
+        if token.text == "sqrt" and self._attached(at + 1, end) == "open" and at + 1 in self._pairs:
+            close = self._pairs[at + 1]
+            node, place = self._scripts(Root(self.row(at + 2, close)), close + 1, end)
+            return (node,), place
+        node, place = self._scripts(_named(token), at + 1, end)
+        nodes: Nodes = (node,)
+        while self._attached(place, end) == "open" and place in self._pairs:
+            if self._tokens[place].text == "{":
+                break
+            fence = replace(self._fence(place, call=True), call=True)
+            node, place = self._scripts(fence, self._pairs[place] + 1, end)
+            nodes += (node,)
+        return nodes, place
+
+    def _derivative(self, at: int, end: int) -> tuple[Item, int]:
+        """``df/dx``, also of an order: ``d2f/dx2``."""
+        token = self._tokens[at]
+        order = (Leaf("mn", token.digits),) if token.digits else ()
+        d = Leaf("mi", "d")
+        numerator = (Script(d, sup=order) if order else d, _named(replace(token, digits="")))
+        letter = self._tokens[at + 2]
+        variable: Node = _named(letter)
+        if order and letter.digits:
+            variable = Script(_named(replace(letter, digits="")), sup=(Leaf("mn", letter.digits),))
+        variable, place = self._scripts(variable, at + 3, end)
+        return Item("quotient", (Fraction(numerator, (d, variable), tight=True),), token.before), place
+
+    def _operator(self, at: int, end: int) -> tuple[Item, int] | None:
+        """``sum_i``, ``max_j``, if scripts follow it and after them what it is applied to."""
+        token = self._tokens[at]
+        large = token.text in LARGE
+        sign = Leaf("mo", LARGE[token.text]) if large else Leaf("mi", token.text)
+        node, place = self._scripts(sign, at + 1, end, operator=True)
+        if not isinstance(node, Script) or not (large or (place < end and self._begins_factor(place))):
+            return None
+        limits = replace(node, limits=token.text != "integral")
+        return Item("large" if large else "function", (limits,), token.before), place
+
+    def _fence(self, at: int, call: bool = False) -> Node:
+        """What the bracket or bar at ``at`` opens; with semicolons in square brackets a matrix."""
+        opening, close = self._tokens[at], self._pairs[at]
+        if opening.text == "[" and not call:
+            rows = self._parts(at + 1, close, ";")
+            if len(rows) > 1:
+                return Matrix(
+                    tuple(
+                        tuple(self.row(*cell) for cell in self._parts(first, last, ","))
+                        for first, last in rows
+                    )
+                )
+        return Fence(opening.text, self.row(at + 1, close), self._tokens[close].text)
+
+    def _parts(self, at: int, end: int, separator: str) -> list[tuple[int, int]]:
+        """The ranges of tokens between the separators that stand in no brackets within."""
+        parts, first = [], at
+        while at < end:
+            if self._tokens[at].text == separator:
+                parts.append((first, at))
+                first = at + 1
+            at = self._pairs.get(at, at) + 1
+        return [*parts, (first, end)]
+
+    def _scripts(self, node: Node, at: int, end: int, operator: bool = False) -> tuple[Node, int]:
+        """``node`` with the indices, powers and primes attached to it, in the order written."""
+        wraps = 0
+        while kind := self._attached(at, end):
+            token = self._tokens[at]
+            below = kind in ("index", "sub")
+            if kind in ("index", "power"):
+                script, place = (_index if below else _power)(token.text), at + 1
+            elif kind == "prime":
+                script, place = (Leaf("mo", SIGNS["'"]),), at + 1
+            elif kind in ("sub", "sup") and at + 1 in self._pairs:
+                script, place = self._group(at + 1, bare=not below or operator), self._pairs[at + 1] + 1
+            else:
+                break
+            old = node if isinstance(node, Script) else Script(node)
+            if below and old.sup:
+                if wraps == 2:
+                    break
+                wraps += 1
+                old = Script(node)
+            if below:
+                node = replace(old, sub=(*old.sub, Gap(0.2), *script) if old.sub else script)
+            else:
+                node = replace(old, sup=(*old.sup, *script))
+            at = place
+        return node, at
+
+    def _group(self, at: int, bare: bool) -> Nodes:
+        """An index or a power in brackets: braces are not shown, nor round ones where ``bare``."""
+        close = self._pairs[at]
+        body = self.row(at + 1, close, index=True)
+        opening = self._tokens[at].text
+        if opening == "{" or (bare and opening == "("):
+            return body
+        return (Fence(opening, body, self._tokens[close].text),)
+
+    def _mark(self, token: Token, at: int, previous: str | None, index: bool, edge: bool) -> Item:
+        """A sign, a separator, or what has no place where it stands."""
+        text = SIGNS.get(token.text, token.text)
+        space: Attributes = (
+            ("lspace", "0.28em" if token.before else "0"),
+            ("rspace", "0.28em" if token.after else "0"),
+        )
+        own: Attributes
+        role: Role = "sign"
+        match token.kind:
+            case "sign" if token.text in _PREFIXES and previous not in ("factor", "quotient", "ratio"):
+                role, own = "prefix", (("form", "prefix"), *_TIGHT)
+            case "sign":
+                own = _TIGHT if index else (("form", "infix"),) if edge else ()
+            case "slash":
+                role, own = "slash", slash_space(token.before + token.after == 0)
+            case "dots":
+                near = self._tokens[at - 1].kind if at else ""
+                text = "⋯" if near == "sign" else text
+                own = (("lspace", "0"), space[1]) if near == "separator" else space
+            case "separator":
+                role, own = "separator", space if token.text == ":" else ()
+            case "open" | "close":
+                own = (("form", "prefix" if token.kind == "open" else "postfix"), *_NO_STRETCH, *_TIGHT)
+            case "bar":
+                own = (("form", "infix"), *_NO_STRETCH, *space)
+            case _:
+                written = {"index": "_", "power": "^"}.get(token.kind, "") + token.text
+                return Item("text", (Leaf("mtext", written),), token.before)
+        return Item(role, (Leaf("mo", text, own),), token.before)
+
+
+def divided(items: Sequence[Item]) -> list[Item]:
+    """The items with a slash and what it divides made a fraction, where that is without doubt."""
+    done: list[Item] = []
+    at = 0
+    while at < len(items):
+        item = items[at]
+        if item.role == "slash":
+            tight = at + 1 < len(items) and not item.before + items[at + 1].before
+            begin, end = _numerator(done, tight), _denominator(items, at + 1, tight)
+            if begin is not None and end is not None:
+                fraction = Fraction(spaced(done[begin:]), spaced(items[at + 1 : end]), tight)
+                role: Role = "quotient" if tight else "ratio"
+                done[begin:] = [Item(role, (fraction,), done[begin].before)]
+                at = end
+                continue
+        done.append(item)
+        at += 1
+    return done
+
+
+def _numerator(done: Sequence[Item], tight: bool) -> int | None:
+    """Where the numerator of a slash that follows begins: a product, or without spaces one factor.
+
+    A sum is not divided but what is summed. ``log x / 2`` can mean either, and keeps its slash.
+    """
+    if tight:
+        unit = not done or (len(done[-1].nodes) == 1 and _is_name(done[-1].nodes[0]))
+        return len(done) - 1 if done and done[-1].role == "factor" and not unit else None
+    begin = len(done)
+    while begin and done[begin - 1].role in ("factor", "quotient"):
+        begin -= 1
+        if done[begin].before > 1:
+            break
+    else:
+        if begin and done[begin - 1].role in ("function", "slash"):
+            return None
+    return begin if begin < len(done) else None
+
+
+def _denominator(items: Sequence[Item], at: int, tight: bool) -> int | None:
+    """Where the denominator from ``at`` on ends: one factor, or all of a sum's product."""
+    if at < len(items) and items[at].role == "factor":
+        return at + 1
+    end = at
+    while not tight and end < len(items) and items[end].role in ("factor", "function", "large"):
+        end += 1
+    return end if end > at and items[end - 1].role == "factor" else None
+
+
+def spaced(items: Sequence[Item]) -> Nodes:
+    """The nodes of the items, with gaps where spaces were and nothing else keeps them apart."""
+    nodes: list[Node] = []
+    for at, item in enumerate(items):
+        gap = _gap(items[at - 1].role, item) if at else 0
+        nodes += [Gap(gap)] * (gap > 0)
+        nodes += item.nodes
+    return tuple(nodes)
+
+
+def _gap(previous: str, item: Item) -> float:
+    """How far an item stands from the previous one, in widths of an m."""
+    beside = {previous, item.role}
+    if not item.before:
+        return 0
+    if "sign" in beside:
+        return 1 if item.before > 2 else 0
+    if item.before > 1:
+        return 2 if item.before > 2 else 1
+    if item.role == "separator" or previous == "prefix" or beside & {"slash", "large"}:
+        return 0.28 if "text" in beside and item.role != "separator" else 0
+    if "text" in beside:
+        return 0.12 if previous == "separator" else 0.28
+    if previous == "separator":
+        return 0
+    return 0.18 if "function" in beside else 0.15
+
+
+def _is_name(node: Node) -> bool:
+    return isinstance(node, Leaf) and node.tag == "mi" and len(node.text) > 1
+
+
+def _named(token: Token) -> Node:
+    """A name: a symbol, a letter, or upright letters; digits are its index."""
+    name = Leaf("mi", SYMBOLS.get(token.text, token.text))
+    return Script(name, sub=(Leaf("mn", token.digits),)) if token.digits else name
+
+
+def _index(text: str) -> Nodes:
+    """An index without brackets: letters side by side, unless they are a word."""
+    nodes: list[Node] = []
+    for piece in re.findall(r"[^\W\d_]+|\d+|.", text):
+        if piece in "+-,":
+            form = (("form", "infix" if nodes else "prefix"), ("lspace", "0"))
+            nodes.append(Leaf("mo", SIGNS.get(piece, piece), (*form, ("rspace", "0"))))
+        elif not piece.isalpha():
+            nodes.append(Leaf("mn", piece))
+        elif len(piece) > 2 and piece in GREEK:
+            nodes.append(Leaf("mi", GREEK[piece]))
+        elif len(piece) > 4 or piece in INDEX_WORDS:
+            nodes.append(Leaf("mi", piece))
+        else:
+            nodes += [Leaf("mi", letter) for letter in piece]
+    return tuple(nodes)
+
+
+def _power(text: str) -> Nodes:
+    """A power without brackets: a sign, and a number or a name."""
+    sign, name, digits = re.fullmatch(r"([-+*]?)([^\W\d_]*)(.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
+    nodes: Nodes = ()
+    if sign:
+        nodes = (Leaf("mo", SIGNS.get(sign, sign), (("form", "prefix"), *_TIGHT)),)
+    if name:
+        return (*nodes, _named(Token("name", name, digits)))
+    return (*nodes, Leaf("mn", digits)) if digits else nodes
