@@ -57,12 +57,15 @@ def _elements(node: Node, large: bool) -> list[str]:
             return [_leaf(tag, text, attributes)]
         case Gap(em):
             return [f'<mspace width="{em:g}em"/>']
-        case Fence(_, (Fraction() as fraction,), _, call=False) if large:
+        case Fence("(", (Fraction() as fraction,), ")", call=False) if large:
             return _elements(fraction, large)
         case Fence(opening, body, closing):
-            left = _leaf("mo", opening, (("form", "prefix"), ("stretchy", "false")))
-            right = _leaf("mo", closing, (("form", "postfix"), ("stretchy", "false")))
+            stretchy = "true" if any(isinstance(inner, Matrix) for inner in body) else "false"
+            left = _leaf("mo", opening, (("form", "prefix"), ("stretchy", stretchy)))
+            right = _leaf("mo", closing, (("form", "postfix"), ("stretchy", stretchy)))
             return [f"<mrow>{left}{''.join(_row(body, False))}{right}</mrow>"]
+        case Script(base, (), ()):
+            return _elements(base, False)
         case Script(base, sub, sup, limits):
             below = limits and large
             if limits and not large and isinstance(base, Leaf) and base.tag == "mo":
@@ -102,6 +105,8 @@ def _leaf(tag: str, text: str, attributes: Attributes) -> str:
 
 def _legal(text: str) -> str:
     """The text with what XML cannot hold, or nobody can see, as its escape."""
+    if text.isprintable():
+        return text
     return "".join(
         character.encode("unicode_escape").decode() if ord(character) & 0xFFFE == 0xFFFE else character
         for character in visible(text)

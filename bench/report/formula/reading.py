@@ -95,6 +95,13 @@ class _Reader:
     def _begins_factor(self, at: int) -> bool:
         return self._tokens[at].kind in FACTORS or at in self._pairs
 
+    def _is_round(self, at: int) -> bool:
+        return (
+            self._tokens[at].text == "("
+            and at in self._pairs
+            and self._tokens[self._pairs[at]].text == ")"
+        )
+
     def _attached(self, at: int, end: int) -> str:
         """The kind of the token at ``at`` if no space is before it."""
         return self._tokens[at].kind if at < end and not self._tokens[at].before else ""
@@ -148,8 +155,8 @@ class _Reader:
     def _named_and_called(self, at: int, end: int) -> tuple[Nodes, int]:
         """A name with its scripts and the brackets attached to it, of arguments or of indices."""
         token = self._tokens[at]
-        if token.text == "sqrt" and self._attached(at + 1, end) == "open" and at + 1 in self._pairs:
-            close = self._pairs[at + 1]
+        close = self._pairs.get(at + 1, 0)
+        if token.text == "sqrt" and self._attached(at + 1, end) == "open" and self._is_round(at + 1):
             node, place = self._scripts(Root(self.row(at + 2, close)), close + 1, end)
             return (node,), place
         node, place = self._scripts(_named(token), at + 1, end)
@@ -189,7 +196,7 @@ class _Reader:
     def _fence(self, at: int, call: bool = False) -> Node:
         """What the bracket or bar at ``at`` opens; with semicolons in square brackets a matrix."""
         opening, close = self._tokens[at], self._pairs[at]
-        if opening.text == "[" and not call:
+        if opening.text == "[" and self._tokens[close].text == "]" and not call:
             rows = self._parts(at + 1, close, ";")
             if len(rows) > 1:
                 return Matrix(
@@ -221,7 +228,10 @@ class _Reader:
             elif kind == "prime":
                 script, place = (Leaf("mo", SIGNS["'"]),), at + 1
             elif kind in ("sub", "sup") and at + 1 in self._pairs:
-                script, place = self._group(at + 1, bare=not below or operator), self._pairs[at + 1] + 1
+                close = self._pairs[at + 1]
+                # Brackets around one letter are not needed to group: x^(k) shows them, x^(k+1) does not.
+                bare = operator if below else operator or close > at + 3
+                script, place = self._group(at + 1, bare), close + 1
             else:
                 break
             old = node if isinstance(node, Script) else Script(node)
@@ -242,7 +252,7 @@ class _Reader:
         close = self._pairs[at]
         body = self.row(at + 1, close, index=True)
         opening = self._tokens[at].text
-        if opening == "{" or (bare and opening == "("):
+        if opening == "{" or (bare and self._is_round(at)):
             return body
         return (Fence(opening, body, self._tokens[close].text),)
 

@@ -61,7 +61,6 @@ SIGNS = {
     "<=": "≤",
     ">=": "≥",
     "!=": "≠",
-    "==": "=",
     "+-": "±",
     "-": "−",
     "~": "∼",
@@ -82,5 +81,23 @@ _PROSE = """
 PROSE = frozenset(_PROSE.split())
 """Words that are English wherever they stand alone; a word beside one is English as well."""
 
-INDEX_WORDS = frozenset({"after", "before", "eff", "end", "left", "max", "min", "new", "obs", "old"})
+INDEX_WORDS = frozenset(
+    {
+        "after",
+        "before",
+        "eff",
+        "end",
+        "hat",
+        "left",
+        "max",
+        "min",
+        "new",
+        "obs",
+        "old",
+        "pred",
+        "ref",
+        "test",
+        "true",
+    }
+)
 """Words below a letter; other short ones are indices side by side: ``x_ij`` has ``i`` and ``j``."""
