@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 from xpbench.bench.report.formula.brackets import partners
+from xpbench.bench.report.formula.rows import Item, Role, divided, spaced
 from xpbench.bench.report.formula.tokens import FACTORS, Token, tokens
 from xpbench.bench.report.formula.tree import (
     Attributes,
@@ -32,31 +32,7 @@ from xpbench.bench.report.formula.words import (
 
 _TIGHT: Attributes = (("lspace", "0"), ("rspace", "0"))
 _NO_STRETCH: Attributes = (("stretchy", "false"),)
-
-
 _PREFIXES = ("-", "+", "+-", "±")
-
-Role = Literal[
-    "factor",
-    "quotient",  # a fraction without spaces: 1/2
-    "ratio",  # a fraction with them: a / 2
-    "function",  # a function or operator whose argument follows without brackets
-    "large",  # a large operator, which has its own space
-    "prefix",
-    "sign",
-    "slash",
-    "separator",
-    "text",
-]
-
-
-@dataclass(frozen=True)
-class Item:
-    """A piece of a row before its fractions are formed, with so many spaces ``before`` it."""
-
-    role: Role
-    nodes: Nodes
-    before: int
 
 
 def read(line: str) -> Nodes:
@@ -125,26 +101,24 @@ class _Reader:
             with_limits = self._operator(at, end)
             if with_limits:
                 return with_limits
-        nodes: Nodes
         if token.kind == "derivative":
             return self._derivative(at, end)
         if token.kind == "differential":
             letter = self._tokens[at + 1]
             variable, place = self._scripts(_named(letter), at + 2, end)
             return Item("factor", (Leaf("mi", "d"), variable), token.before), place
-        if token.kind == "number":
+        nodes: Nodes = ()
+        place = at
+        if token.kind == "count":
+            nodes, place = (Leaf("mo", "#", (("form", "prefix"), *_TIGHT)),), at + 1
+        if token.kind == "name":
+            nodes, place = self._named_and_called(at, end)
+        elif place in self._pairs:
+            node, place = self._scripts(self._fence(place), self._pairs[place] + 1, end)
+            nodes += (node,)
+        elif token.kind == "number":
             node, place = self._scripts(Leaf("mn", token.text), at + 1, end)
             nodes = (node,)
-        elif token.kind == "count":
-            nodes, place = (Leaf("mo", "#", (("form", "prefix"), ("rspace", "0"))),), at + 1
-            if place in self._pairs:
-                node, place = self._scripts(self._fence(place), self._pairs[place] + 1, end)
-                nodes += (node,)
-        elif at in self._pairs:
-            node, place = self._scripts(self._fence(at), self._pairs[at] + 1, end)
-            nodes = (node,)
-        else:
-            nodes, place = self._named_and_called(at, end)
         while self._attached(place, end) == "factorial":
             nodes += (Leaf("mo", "!", (("form", "postfix"), *_TIGHT)),)
             place += 1
@@ -288,87 +262,6 @@ class _Reader:
         return Item(role, (Leaf("mo", text, own),), token.before)
 
 
-def divided(items: Sequence[Item]) -> list[Item]:
-    """The items with a slash and what it divides made a fraction, where that is without doubt."""
-    done: list[Item] = []
-    at = 0
-    while at < len(items):
-        item = items[at]
-        if item.role == "slash":
-            tight = at + 1 < len(items) and not item.before + items[at + 1].before
-            begin, end = _numerator(done, tight), _denominator(items, at + 1, tight)
-            if begin is not None and end is not None:
-                fraction = Fraction(spaced(done[begin:]), spaced(items[at + 1 : end]), tight)
-                role: Role = "quotient" if tight else "ratio"
-                done[begin:] = [Item(role, (fraction,), done[begin].before)]
-                at = end
-                continue
-        done.append(item)
-        at += 1
-    return done
-
-
-def _numerator(done: Sequence[Item], tight: bool) -> int | None:
-    """Where the numerator of a slash that follows begins: a product, or without spaces one factor.
-
-    A sum is not divided but what is summed. ``log x / 2`` can mean either, and keeps its slash.
-    """
-    if tight:
-        unit = not done or (len(done[-1].nodes) == 1 and _is_name(done[-1].nodes[0]))
-        return len(done) - 1 if done and done[-1].role == "factor" and not unit else None
-    begin = len(done)
-    while begin and done[begin - 1].role in ("factor", "quotient"):
-        begin -= 1
-        if done[begin].before > 1:
-            break
-    else:
-        if begin and done[begin - 1].role in ("function", "slash"):
-            return None
-    return begin if begin < len(done) else None
-
-
-def _denominator(items: Sequence[Item], at: int, tight: bool) -> int | None:
-    """Where the denominator from ``at`` on ends: one factor, or all of a sum's product."""
-    if at < len(items) and items[at].role == "factor":
-        return at + 1
-    end = at
-    while not tight and end < len(items) and items[end].role in ("factor", "function", "large"):
-        end += 1
-    return end if end > at and items[end - 1].role == "factor" else None
-
-
-def spaced(items: Sequence[Item]) -> Nodes:
-    """The nodes of the items, with gaps where spaces were and nothing else keeps them apart."""
-    nodes: list[Node] = []
-    for at, item in enumerate(items):
-        gap = _gap(items[at - 1].role, item) if at else 0
-        nodes += [Gap(gap)] * (gap > 0)
-        nodes += item.nodes
-    return tuple(nodes)
-
-
-def _gap(previous: str, item: Item) -> float:
-    """How far an item stands from the previous one, in widths of an m."""
-    beside = {previous, item.role}
-    if not item.before:
-        return 0
-    if "sign" in beside:
-        return 1 if item.before > 2 else 0
-    if item.before > 1:
-        return 2 if item.before > 2 else 1
-    if item.role == "separator" or previous == "prefix" or beside & {"slash", "large"}:
-        return 0.28 if "text" in beside and item.role != "separator" else 0
-    if "text" in beside:
-        return 0.12 if previous == "separator" else 0.28
-    if previous == "separator":
-        return 0
-    return 0.18 if "function" in beside else 0.15
-
-
-def _is_name(node: Node) -> bool:
-    return isinstance(node, Leaf) and node.tag == "mi" and len(node.text) > 1
-
-
 def _named(token: Token) -> Node:
     """A name: a symbol, a letter, or upright letters; digits are its index."""
     name = Leaf("mi", SYMBOLS.get(token.text, token.text))
@@ -395,7 +288,10 @@ def _index(text: str) -> Nodes:
 
 def _power(text: str) -> Nodes:
     """A power without brackets: a sign, and a number or a name."""
-    sign, name, digits = re.fullmatch(r"([-+*]?)([^\W\d_]*)(.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
+    sign = text[0] if text[0] in "-+*" else ""
+    power = text.removeprefix(sign)
+    name = power.rstrip("0123456789") if power[:1].isalpha() else ""
+    digits = power.removeprefix(name)
     nodes: Nodes = ()
     if sign:
         nodes = (Leaf("mo", SIGNS.get(sign, sign), (("form", "prefix"), *_TIGHT)),)
