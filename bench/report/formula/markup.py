@@ -12,10 +12,12 @@ from xpbench.bench.report.formula.tree import (
     Matrix,
     Node,
     Nodes,
+    Primed,
     Root,
     Script,
     slash_space,
 )
+from xpbench.bench.report.formula.words import SIGNS
 from xpbench.bench.report.records import visible
 
 _SCRIPTS = {
@@ -73,6 +75,9 @@ def _elements(node: Node, large: bool) -> list[str]:
             name = _SCRIPTS[bool(sub), bool(sup), below]
             scripts = "".join(_one(script, False) for script in (sub, sup) if script)
             return [f"<{name}>{_one((base,), False)}{scripts}</{name}>"]
+        case Primed(base, primes):
+            prime = _leaf("mo", SIGNS["'"], (("lspace", "0"), ("rspace", "0")))
+            return [*_elements(base, False), *[prime] * primes]
         case Fraction(numerator, denominator, _) if large:
             return [f"<mfrac>{_one(_bare(numerator), False)}{_one(_bare(denominator), False)}</mfrac>"]
         case Fraction(numerator, denominator, tight):

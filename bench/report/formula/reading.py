@@ -16,6 +16,7 @@ from xpbench.bench.report.formula.tree import (
     Matrix,
     Node,
     Nodes,
+    Primed,
     Root,
     Script,
     slash_space,
@@ -77,6 +78,9 @@ class _Reader:
             and at in self._pairs
             and self._tokens[self._pairs[at]].text == ")"
         )
+
+    def _kind(self, at: int) -> str:
+        return self._tokens[at].kind if 0 <= at < len(self._tokens) else ""
 
     def _attached(self, at: int, end: int) -> str:
         """The kind of the token at ``at`` if no space is before it."""
@@ -193,14 +197,19 @@ class _Reader:
 
     def _scripts(self, node: Node, at: int, end: int, operator: bool = False) -> tuple[Node, int]:
         """``node`` with the indices, powers and primes attached to it, in the order written."""
-        wraps = 0
-        while kind := self._attached(at, end):
+        nested = 0
+        while nested < 5 and (kind := self._attached(at, end)):
             token = self._tokens[at]
             below = kind in ("index", "sub")
             if kind in ("index", "power"):
                 script, place = (_index if below else _power)(token.text), at + 1
             elif kind == "prime":
-                script, place = (Leaf("mo", SIGNS["'"]),), at + 1
+                if isinstance(node, Primed):
+                    node = replace(node, primes=node.primes + 1)
+                else:
+                    node, nested = Primed(node, 1), nested + 1
+                at += 1
+                continue
             elif kind in ("sub", "sup") and at + 1 in self._pairs:
                 close = self._pairs[at + 1]
                 # Brackets around one letter are not needed to group: x^(k) shows them, x^(k+1) does not.
@@ -208,12 +217,8 @@ class _Reader:
                 script, place = self._group(at + 1, bare), close + 1
             else:
                 break
-            old = node if isinstance(node, Script) else Script(node)
-            if below and old.sup:
-                if wraps == 2:
-                    break
-                wraps += 1
-                old = Script(node)
+            old = node if isinstance(node, Script) and not (below and node.sup) else Script(node)
+            nested += old is not node
             if below:
                 node = replace(old, sub=(*old.sub, Gap(0.2), *script) if old.sub else script)
             else:
@@ -247,9 +252,13 @@ class _Reader:
             case "slash":
                 role, own = "slash", slash_space(token.before + token.after == 0)
             case "dots":
-                near = self._tokens[at - 1].kind if at else ""
-                text = "⋯" if near == "sign" else text
-                own = (("lspace", "0"), space[1]) if near == "separator" else space
+                left, right = self._kind(at - 1), self._kind(at + 1)
+                text = "⋯" if left == "sign" else text
+                # Signs and commas bring their own space.
+                own = tuple(
+                    (side, "0") if near in ("sign", "separator") else (side, width)
+                    for near, (side, width) in zip((left, right), space, strict=True)
+                )
             case "separator":
                 role, own = "separator", space if token.text == ":" else ()
             case "open" | "close":
