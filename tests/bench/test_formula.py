@@ -13,9 +13,10 @@ from xpbench.bench.report.formula.words import LARGE, SIGNS, SYMBOLS
 from xpbench.bench.report.records import visible
 
 _ELEMENTS = """
-    math mrow mi mn mo mtext mspace msub msup msubsup munder mover munderover mfrac msqrt mtable mtr mtd
+    math mrow mi mn mo mtext mspace mpadded msub msup msubsup munder mover munderover mfrac msqrt
+    mtable mtr mtd
 """
-_ATTRIBUTES = "display alttext aria-label form stretchy lspace rspace width largeop"
+_ATTRIBUTES = "display alttext aria-label form stretchy lspace rspace width depth largeop"
 
 PROSE = """
     NaN Yule-Walker a all along an and at bits by column columns density dual: else elsewhere entries
@@ -123,13 +124,13 @@ def shown(text: str) -> str:
         ("a_-1", "a_{−1}"),
         ("x_nc,i+a-r,j+b-r w", "x_{nc,i+a−r,j+b−r} w"),
         ("x_i-y_i", "x_{i}−y_{i}"),
-        ("f(a_i, b)", "f(a_{i},b)"),
+        ("f(a_i, b)", "f(a_{i}, b)"),
         ("u_before", "u_{<before>}"),
         ("x_(1) <= x_(k+1)", "x_{(1)}≤x_{(k+1)}"),
-        ("m_{y_i, j}", "m_{y_{i},j}"),
+        ("m_{y_i, j}", "m_{y_{i}, j}"),
         ("r_|i-j| g", "r_{|i−j|} g"),
-        ("I_{1-p}(n, k)", "I_{1−p}(n,k)"),
-        ("(W, b)_0", "(W,b)_{0}"),
+        ("I_{1-p}(n, k)", "I_{1−p}(n, k)"),
+        ("(W, b)_0", "(W, b)_{0}"),
         ("f[i+1]", "f[i+1]"),
         # Powers, primes and factorials.
         ("n^3 + n^1.5", "n^{3}+n^{1.5}"),
@@ -182,8 +183,8 @@ def shown(text: str) -> str:
         ("P(|T| >= |t|)", "P(|T|≥|t|)"),
         ("p(b_j | a_i)", "p(b_{j}|a_{i})"),
         ("||x| - 1|", "||x|−1|"),
-        ("[0, 1)^d", "[0,1)^{d}"),
-        ("#{i : x_i = a}", "#{i:x_{i}=a}"),
+        ("[0, 1)^d", "[0, 1)^{d}"),
+        ("#{i : x_i = a}", "#{i: x_{i}=a}"),
         ("W = V'[:k]", "W=V′[:k]"),
         ("[ Q, A'; A, 0 ] [ x; -l ]", "[Q & A′ // A & 0] [x // −l]"),
         # Signs.
@@ -225,8 +226,8 @@ def test_within_a_line_of_text_fractions_and_limits_keep_the_height_of_the_line(
 
 
 def test_a_sign_before_a_number_is_not_spaced_as_one_between_numbers() -> None:
-    minus = [element for element in tree("x = -1 - 2").iter("mo") if element.text == "−"]
-    assert [element.get("form") for element in minus] == ["prefix", None]
+    minus = [element for element in tree("x = -1 - 2 - ... - 3").iter("mo") if element.text == "−"]
+    assert [element.get("form") for element in minus] == ["prefix", None, None, None]
 
 
 def test_brackets_grow_with_a_matrix_alone() -> None:

@@ -73,8 +73,11 @@ def _elements(node: Node, large: bool) -> list[str]:
             if limits and not large and isinstance(base, Leaf) and base.tag == "mo":
                 base = Leaf("mo", base.text, (*base.attributes, ("largeop", "false")))
             name = _SCRIPTS[bool(sub), bool(sup), below]
-            scripts = "".join(_one(script, False) for script in (sub, sup) if script)
-            return [f"<{name}>{_one((base,), False)}{scripts}</{name}>"]
+            under, over = (_one(script, False) if script else "" for script in (sub, sup))
+            if below and over:
+                # Without a font for mathematics an upper limit would touch the sign below it.
+                over = f'<mpadded depth="0.2em">{over}</mpadded>'
+            return [f"<{name}>{_one((base,), False)}{under}{over}</{name}>"]
         case Primed(base, primes):
             prime = _leaf("mo", SIGNS["'"], (("lspace", "0"), ("rspace", "0")))
             return [*_elements(base, False), *[prime] * primes]

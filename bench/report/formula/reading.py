@@ -34,6 +34,7 @@ from xpbench.bench.report.formula.words import (
 _TIGHT: Attributes = (("lspace", "0"), ("rspace", "0"))
 _NO_STRETCH: Attributes = (("stretchy", "false"),)
 _PREFIXES = ("-", "+", "+-", "±")
+_ENDED: tuple[Role, ...] = ("factor", "quotient", "ratio", "dots")
 
 
 def read(line: str) -> Nodes:
@@ -240,19 +241,19 @@ class _Reader:
         text = SIGNS.get(token.text, token.text)
         space: Attributes = (
             ("lspace", "0.28em" if token.before else "0"),
-            ("rspace", "0.28em" if token.after else "0"),
+            ("rspace", ("0.16em" if token.text == ":" else "0.28em") if token.after else "0"),
         )
         own: Attributes
         role: Role = "sign"
         match token.kind:
-            case "sign" if token.text in _PREFIXES and previous not in ("factor", "quotient", "ratio"):
+            case "sign" if token.text in _PREFIXES and previous not in _ENDED:
                 role, own = "prefix", (("form", "prefix"), *_TIGHT)
             case "sign":
                 own = _TIGHT if index else (("form", "infix"),) if edge else ()
             case "slash":
                 role, own = "slash", slash_space(token.before + token.after == 0)
             case "dots":
-                left, right = self._kind(at - 1), self._kind(at + 1)
+                role, left, right = "dots", self._kind(at - 1), self._kind(at + 1)
                 text = "⋯" if left == "sign" else text
                 # Signs and commas bring their own space.
                 own = tuple(

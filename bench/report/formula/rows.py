@@ -14,6 +14,7 @@ Role = Literal[
     "large",  # a large operator, which has its own space
     "prefix",
     "sign",
+    "dots",
     "slash",
     "separator",
     "text",
@@ -82,28 +83,31 @@ def spaced(items: Sequence[Item]) -> Nodes:
     """The nodes of the items, with gaps where spaces were and nothing else keeps them apart."""
     nodes: list[Node] = []
     for at, item in enumerate(items):
-        gap = _gap(items[at - 1].role, item) if at else 0
+        gap = _gap(items[at - 1], item) if at else 0
         nodes += [Gap(gap)] * (gap > 0)
         nodes += item.nodes
     return tuple(nodes)
 
 
-def _gap(previous: str, item: Item) -> float:
+def _gap(previous: Item, item: Item) -> float:
     """How far an item stands from the previous one, in widths of an m."""
-    beside = {previous, item.role}
+    beside = {previous.role, item.role}
     if not item.before:
         return 0
-    if "sign" in beside:
+    if previous.role == "separator" and item.before == 1:
+        return 0.12
+    if beside & {"sign", "dots"}:
         return 1 if item.before > 2 else 0
     if item.before > 1:
         return 2 if item.before > 2 else 1
-    if item.role == "separator" or previous == "prefix" or beside & {"slash", "large"}:
-        return 0.28 if "text" in beside and item.role != "separator" else 0
-    if "text" in beside:
-        return 0.12 if previous == "separator" else 0.28
-    if previous == "separator":
+    if item.role == "separator" or previous.role == "prefix":
         return 0
-    return 0.18 if "function" in beside else 0.15
+    if "text" in beside:
+        return 0.28
+    if beside & {"slash", "large"}:
+        return 0
+    named = _is_name(previous.nodes[-1]) or _is_name(item.nodes[0])
+    return 0.25 if named or "function" in beside else 0.15
 
 
 def _is_name(node: Node) -> bool:
