@@ -143,7 +143,7 @@ class _Reader:
         while self._attached(place, end) == "open" and place in self._pairs:
             if self._tokens[place].text == "{":
                 break
-            fence = replace(self._fence(place, call=True), call=True)
+            fence = self._fence(place, call=True)
             node, place = self._scripts(fence, self._pairs[place] + 1, end)
             nodes += (node,)
         return nodes, place
@@ -184,7 +184,7 @@ class _Reader:
                         for first, last in rows
                     )
                 )
-        return Fence(opening.text, self.row(at + 1, close), self._tokens[close].text)
+        return Fence(opening.text, self.row(at + 1, close), self._tokens[close].text, call)
 
     def _parts(self, at: int, end: int, separator: str) -> list[tuple[int, int]]:
         """The ranges of tokens between the separators that stand in no brackets within."""
