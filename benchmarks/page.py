@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--no-browser", action="store_true", help="Only the sizes.")
     options = parser.parse_args()
     run = journal.read(options.run)
-    counts = [len(run.cases), options.cases // 2, options.cases]
+    counts = sorted({len(run.cases), options.cases // 2, options.cases * 3 // 4, options.cases})
     print(f"{'cases':>6} {'MB':>6} {'paint':>8} {'drawn':>8} {'filter':>8} {'longest':>8}", flush=True)
     sizes = []
     with tempfile.TemporaryDirectory() as scratch:

@@ -39,7 +39,7 @@ def momentum(xp: Array, x: Array, y: Array, eta: Array, mu: Array) -> Array:
     from w_0 = b_0 = 0, as in torch.optim.SGD without dampening. The gradient at w = w_t-1 over the m
     samples of batch t is
 
-        g_t = -(1 / m) sum of y_i x_i / (1 + exp(y_i x_i'w)).
+        g_t = -(1 / m) sum_i y_i x_i / (1 + exp(y_i x_i'w)).
 
     x (T, m, d), y (T, m) of -1 and 1, eta (), mu () -> w_T (d,); T (m (4 d + 4) + 5 d) flops.
     Polyak, USSR Comput. Math. Math. Phys. 4, 1964; Sutskever, Martens, Dahl & Hinton, ICML 2013,
@@ -64,7 +64,7 @@ def rmsprop(xp: Array, x: Array, y: Array, eta: Array, alpha: Array) -> Array:
     entry by entry for t = 1 ... T from w_0 = v_0 = 0, epsilon = 1e-8, as in torch.optim.RMSprop, not
     centered and without momentum. The gradient at w = w_t-1 over the m samples of batch t is
 
-        g_t = -(1 / m) sum of y_i x_i / (1 + exp(y_i x_i'w)).
+        g_t = -(1 / m) sum_i y_i x_i / (1 + exp(y_i x_i'w)).
 
     x (T, m, d), y (T, m) of -1 and 1, eta (), alpha () -> w_T (d,); T (m (4 d + 4) + 10 d) flops.
     Tieleman & Hinton, Neural Networks for Machine Learning, lecture 6.5, 2012.
@@ -91,7 +91,7 @@ def adam(xp: Array, x: Array, y: Array, eta: Array, beta1: Array, beta2: Array) 
     entry by entry for t = 1 ... T from w_0 = m_0 = v_0 = 0, epsilon = 1e-8, as in torch.optim.Adam.
     The gradient at w = w_t-1 over the samples of batch t, n in number, is
 
-        g_t = -(1 / n) sum of y_i x_i / (1 + exp(y_i x_i'w)).
+        g_t = -(1 / n) sum_i y_i x_i / (1 + exp(y_i x_i'w)).
 
     x (T, n, d), y (T, n) of -1 and 1, eta (), beta1 (), beta2 () -> w_T (d,);
     T (n (4 d + 4) + 14 d) flops.

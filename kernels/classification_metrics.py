@@ -49,7 +49,7 @@ def classification_metrics(
 def roc_auc(xp: Array, scores: Array, labels: Array) -> Array:
     """The area under the curve of true over false positives, which is how often positives score more.
 
-        AUC = 1/(P N) sum over positives i and negatives j of (1 if s_i > s_j, 1/2 if s_i = s_j, else 0)
+        AUC = 1/(P N) sum_{i positive, j negative} (1 if s_i > s_j, 1/2 if s_i = s_j, else 0)
 
     of P positives and N negatives, by one sort, running counts of negatives and two binary searches.
 

@@ -23,8 +23,7 @@ def equality_qp(xp: Array, q: Array, c: Array, a: Array, b: Array) -> tuple[Arra
 
         minimise x'Q x / 2 - c'x subject to A x = b:
 
-        [ Q  A' ] [  x ]   [ c ]
-        [ A  0  ] [ -l ] = [ b ]
+        [ Q, A'; A, 0 ] [ x; -l ] = [ c; b ]
 
     The multipliers l are Lagrange's, Q x - c = A'l: the gradient of the minimum with respect to b. The
     system is symmetric and indefinite, and is solved by elimination with partial pivoting.

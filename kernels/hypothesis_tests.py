@@ -17,7 +17,7 @@ def t_test(xp: Array, a: Array, b: Array) -> tuple[Array, Array, Array]:
 
         t = (m_a - m_b) / sqrt(v_a + v_b),    v = s^2 / n,    s^2 = sum_i (x_i - m)^2 / (n - 1)
         dof = (v_a + v_b)^2 / (v_a^2 / (n - 1) + v_b^2 / (k - 1))
-        p = P(|T| >= |t|) = I_x(dof / 2, 1/2) = 1 - I_(1-x)(1/2, dof / 2),    x = dof / (dof + t^2)
+        p = P(|T| >= |t|) = I_x(dof / 2, 1/2) = 1 - I_{1-x}(1/2, dof / 2),    x = dof / (dof + t^2)
 
     with T of Student's distribution and the regularised incomplete beta function I. The first form of p
     is taken from t^2 = 2 on, the second, which does not cancel in 1 - x = t^2 / (dof + t^2), below.

@@ -90,7 +90,7 @@ Kernel(
 def gauss_legendre(xp: Array, t: Array, w: Array, s: Array, a: Array, b: Array) -> Array:
     """The integrals of many damped oscillations by a Gauss-Legendre rule.
 
-        I_i = integral of exp(-a_i x) cos(b_i x) for x from 0 to s_i
+        I_i = integral_0^{s_i} exp(-a_i x) cos(b_i x) dx
             ~ s_i/2 sum_k w_k exp(-a_i x_ik) cos(b_i x_ik),    x_ik = s_i (1 + t_k) / 2
 
     Nodes t (n,) and weights w (n,) of the rule on [-1, 1], ends s (m,), rates a (m,), frequencies
@@ -175,7 +175,7 @@ Kernel(
 def cumulative_integral(xp: Array, f: Array, h: Array) -> Array:
     """The indefinite integrals of many sampled functions by the cumulative trapezoidal rule.
 
-        F_k = h/2 sum over j = 1 ... k of (f_j-1 + f_j),    k = 1 ... n
+        F_k = h/2 sum_(j=1)^k (f_j-1 + f_j),    k = 1 ... n
 
     f (m, n + 1) of n + 1 equidistant samples in every row, h () their distance -> F (m, n), the
     integrals from the first sample to every later one; 3 m n flops. Of second order in h.
@@ -245,7 +245,7 @@ Kernel(
 def cubature(xp: Array, x: Array, w: Array, a: Array, c: Array) -> Array:
     """The integrals of many waves over the unit cube by a product of three Gauss-Legendre rules.
 
-        I = integral of cos(c + a_1 x + a_2 y + a_3 z) over [0, 1]^3
+        I = integral_{[0, 1]^3} cos(c + a_1 x + a_2 y + a_3 z) dx dy dz
           ~ sum_i w_i sum_j w_j sum_k w_k cos(c + a_1 x_i + a_2 x_j + a_3 x_k)
 
     Nodes x (n,) and weights w (n,) of the rule on [0, 1], wave vectors in the rows of a (m, 3),
@@ -337,7 +337,7 @@ Kernel(
 def monte_carlo_integral(xp: Array, x: Array, a: Array, c: Array) -> tuple[Array, Array]:
     """The integrals of many waves over the unit cube by the Monte Carlo method, and standard errors.
 
-        I_j = integral of cos(c_j + a_j'x) over [0, 1]^d ~ mean_j = 1/n sum_i f_ji
+        I_j = integral_{[0, 1]^d} cos(c_j + a_j'x) dx ~ mean_j = 1/n sum_i f_ji
         standard error_j = sqrt(sum_i (f_ji - mean_j)^2 / (n (n - 1))),    f_ji = cos(c_j + a_j'x_i)
 
     Points in the rows of x (n, d), drawn uniformly from the cube and the same for all, wave vectors in

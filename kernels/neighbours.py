@@ -21,7 +21,7 @@ def kmeans(xp: Array, x: Array, centres: Array, *, steps: int) -> tuple[Array, A
     """Clusters by Lloyd's algorithm, a fixed number of steps from given centres.
 
         steps times:    l_i = argmin_k |x_i - c_k|^2,    c_k <- mean of the x_i with l_i = k
-        l_i = argmin_k |x_i - c_k|^2,    inertia = sum_i |x_i - c_l(i)|^2
+        l_i = argmin_k |x_i - c_k|^2,    inertia = sum_i |x_i - c_{l_i}|^2
 
     A centre without any sample stays where it is; of equal distances the first counts. Which centre is
     nearest is read from |c_k|^2 - 2 x_i'c_k, and sums over clusters are products with the matrix that
@@ -53,7 +53,7 @@ def knn(xp: Array, x: Array, y: Array, t: Array, *, k: int, classes: int) -> tup
 
         D_ij = |t_i|^2 + |x_j|^2 - 2 t_i'x_j = |t_i - x_j|^2
         j_i1 ... j_ik with the smallest D_ij, the nearest first
-        class_i = argmax_c #{l: y_j(i,l) = c}
+        class_i = argmax_c #{l: y_{j_il} = c}
 
     Of equal distances or counts the first counts. Neighbours are found one after another, each as the
     minimum of what the others leave, which for few takes less time than to sort. Squares that cancel

@@ -29,7 +29,7 @@ def pipeline(
         split    rows permutation[:train] of X and y to train on, the others to test
         impute   NaN of column j by the mean of its other entries
         scale    z_ij = (x_ij - m_j) / s_j,  s_j = 1 where a column has no spread
-        expand   f_i = (z_i1 ... z_id, z_i,left(1) z_i,right(1), ..., z_i,left(q) z_i,right(q))
+        expand   f_i = (z_i1 ... z_id, z_{i, left_1} z_{i, right_1}, ..., z_{i, left_q} z_{i, right_q})
         fit      (Fc'Fc + penalty 1) W = Fc'Tc,    b = t - f W              on the training rows
         score    S = F W + b,    accuracy = mean_i (argmax_c S_ic = y_i)    on the test rows
 

@@ -34,7 +34,7 @@ def sgd(xp: Array, x: Array, y: Array, order: Array, eta: Array) -> Array:
 def minibatch_sgd(xp: Array, x: Array, y: Array, order: Array, eta: Array) -> Array:
     """Logistic regression by gradient descent on one mini-batch a step, once through the data.
 
-        w <- w + (eta / m) sum over i in B_t of y_i x_i / (1 + exp(y_i x_i'w)),    t = 1 ... T
+        w <- w + (eta / m) sum_{i in B_t} y_i x_i / (1 + exp(y_i x_i'w)),    t = 1 ... T
 
     from w = 0: a step of size eta against the mean gradient of log(1 + exp(-y_i x_i'w)) over the m
     samples of the batch B_t, which are row t of order. The order is an input, distinct numbers from

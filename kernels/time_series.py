@@ -12,13 +12,13 @@ from xpbench.bench.kernel import Array, Errors
 def autoregression(xp: Array, x: Array, *, p: int) -> tuple[Array, Array]:
     """An autoregressive model of a series of mean zero, by least squares and by Yule and Walker.
 
-        x_t = f_1 x_(t-1) + ... + f_p x_(t-p) + e_t
+        x_t = f_1 x_t-1 + ... + f_p x_t-p + e_t
 
-        least squares    f minimises sum_(t=p)^(n-1) (x_t - sum_j f_j x_(t-j))^2
-        Yule-Walker      sum_j r_|i-j| g_j = r_i,  i = 1 ... p,    r_k = 1/n sum_(t=k)^(n-1) x_t x_(t-k)
+        least squares    f minimises sum_(t=p)^(n-1) (x_t - sum_j f_j x_t-j)^2
+        Yule-Walker      sum_j r_|i-j| g_j = r_i,  i = 1 ... p,    r_k = 1/n sum_(t=k)^(n-1) x_t x_t-k
 
     The first is the conditional likelihood's maximum, by a QR decomposition of the matrix of past
-    values: the rows x_(t-k) of a matrix (p + 1, n) that has 0 where the series has not begun, whose
+    values: the rows x_t-k of a matrix (p + 1, n) that has 0 where the series has not begun, whose
     product with x is n r. The second belongs to a stationary model whatever the series, because all r_k
     are divided by n, and is the solution of a Toeplitz system, found as that of any other.
 
@@ -110,7 +110,7 @@ def errors(
 
     ``autocovariances`` is ||g - g64|| over its root mean square error, and limit 4. r_k errs by a_k,
 
-        a_k^2 = n / 36 r_k^2 + (1/16 + 1/(12 n)) q_k + r_k^2 / 3,    q_k = 1/n sum_t (x_t x_(t-k))^2
+        a_k^2 = n / 36 r_k^2 + (1/16 + 1/(12 n)) q_k + r_k^2 / 3,    q_k = 1/n sum_t (x_t x_t-k)^2
 
     1/3 for the last roundings, the oracle's among them. An error of r_k moves g by R^-1 m_k to first
     order, with R the Toeplitz matrix and m_k = e_k - T_k g, where T_k is 1 where R has r_k and e_k the

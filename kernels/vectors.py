@@ -246,7 +246,7 @@ Kernel(
 def cross(xp: Array, a: Array, b: Array) -> Array:
     """The cross products of many pairs of vectors in three dimensions.
 
-        c = a x b = (a_2 b_3 - a_3 b_2,  a_3 b_1 - a_1 b_3,  a_1 b_2 - a_2 b_1),    row by row
+        c = a × b = (a_2 b_3 - a_3 b_2,  a_3 b_1 - a_1 b_3,  a_1 b_2 - a_2 b_1),    row by row
 
     a (n, 3), b (n, 3) -> c (n, 3); 9 n flops.
     Golub & Van Loan, Matrix Computations, 4th ed., section 1.3.8.

@@ -12,10 +12,12 @@ from xpbench.bench.report.formula.tree import (
     Matrix,
     Node,
     Nodes,
+    Primed,
     Root,
     Script,
     slash_space,
 )
+from xpbench.bench.report.formula.words import SIGNS
 from xpbench.bench.report.records import visible
 
 _SCRIPTS = {
@@ -57,19 +59,28 @@ def _elements(node: Node, large: bool) -> list[str]:
             return [_leaf(tag, text, attributes)]
         case Gap(em):
             return [f'<mspace width="{em:g}em"/>']
-        case Fence(_, (Fraction() as fraction,), _, call=False) if large:
+        case Fence("(", (Fraction() as fraction,), ")", call=False) if large:
             return _elements(fraction, large)
         case Fence(opening, body, closing):
-            left = _leaf("mo", opening, (("form", "prefix"), ("stretchy", "false")))
-            right = _leaf("mo", closing, (("form", "postfix"), ("stretchy", "false")))
+            stretchy = "true" if any(isinstance(inner, Matrix) for inner in body) else "false"
+            left = _leaf("mo", opening, (("form", "prefix"), ("stretchy", stretchy)))
+            right = _leaf("mo", closing, (("form", "postfix"), ("stretchy", stretchy)))
             return [f"<mrow>{left}{''.join(_row(body, False))}{right}</mrow>"]
+        case Script(base, (), ()):
+            return _elements(base, False)
         case Script(base, sub, sup, limits):
             below = limits and large
             if limits and not large and isinstance(base, Leaf) and base.tag == "mo":
                 base = Leaf("mo", base.text, (*base.attributes, ("largeop", "false")))
             name = _SCRIPTS[bool(sub), bool(sup), below]
-            scripts = "".join(_one(script, False) for script in (sub, sup) if script)
-            return [f"<{name}>{_one((base,), False)}{scripts}</{name}>"]
+            under, over = (_one(script, False) if script else "" for script in (sub, sup))
+            if below and over:
+                # Without a font for mathematics an upper limit would touch the sign below it.
+                over = f'<mpadded depth="0.2em">{over}</mpadded>'
+            return [f"<{name}>{_one((base,), False)}{under}{over}</{name}>"]
+        case Primed(base, primes):
+            prime = _leaf("mo", SIGNS["'"], (("lspace", "0"), ("rspace", "0")))
+            return [*_elements(base, False), *[prime] * primes]
         case Fraction(numerator, denominator, _) if large:
             return [f"<mfrac>{_one(_bare(numerator), False)}{_one(_bare(denominator), False)}</mfrac>"]
         case Fraction(numerator, denominator, tight):
@@ -102,6 +113,8 @@ def _leaf(tag: str, text: str, attributes: Attributes) -> str:
 
 def _legal(text: str) -> str:
     """The text with what XML cannot hold, or nobody can see, as its escape."""
+    if text.isprintable():
+        return text
     return "".join(
         character.encode("unicode_escape").decode() if ord(character) & 0xFFFE == 0xFFFE else character
         for character in visible(text)

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 from xpbench.bench.report.formula.brackets import partners
+from xpbench.bench.report.formula.rows import Item, Role, divided, spaced
 from xpbench.bench.report.formula.tokens import FACTORS, Token, tokens
 from xpbench.bench.report.formula.tree import (
     Attributes,
@@ -16,6 +16,7 @@ from xpbench.bench.report.formula.tree import (
     Matrix,
     Node,
     Nodes,
+    Primed,
     Root,
     Script,
     slash_space,
@@ -32,31 +33,8 @@ from xpbench.bench.report.formula.words import (
 
 _TIGHT: Attributes = (("lspace", "0"), ("rspace", "0"))
 _NO_STRETCH: Attributes = (("stretchy", "false"),)
-
-
 _PREFIXES = ("-", "+", "+-", "±")
-
-Role = Literal[
-    "factor",
-    "quotient",  # a fraction without spaces: 1/2
-    "ratio",  # a fraction with them: a / 2
-    "function",  # a function or operator whose argument follows without brackets
-    "large",  # a large operator, which has its own space
-    "prefix",
-    "sign",
-    "slash",
-    "separator",
-    "text",
-]
-
-
-@dataclass(frozen=True)
-class Item:
-    """A piece of a row before its fractions are formed, with so many spaces ``before`` it."""
-
-    role: Role
-    nodes: Nodes
-    before: int
+_ENDED: tuple[Role, ...] = ("factor", "quotient", "ratio", "dots")
 
 
 def read(line: str) -> Nodes:
@@ -95,6 +73,16 @@ class _Reader:
     def _begins_factor(self, at: int) -> bool:
         return self._tokens[at].kind in FACTORS or at in self._pairs
 
+    def _is_round(self, at: int) -> bool:
+        return (
+            self._tokens[at].text == "("
+            and at in self._pairs
+            and self._tokens[self._pairs[at]].text == ")"
+        )
+
+    def _kind(self, at: int) -> str:
+        return self._tokens[at].kind if 0 <= at < len(self._tokens) else ""
+
     def _attached(self, at: int, end: int) -> str:
         """The kind of the token at ``at`` if no space is before it."""
         return self._tokens[at].kind if at < end and not self._tokens[at].before else ""
@@ -118,26 +106,24 @@ class _Reader:
             with_limits = self._operator(at, end)
             if with_limits:
                 return with_limits
-        nodes: Nodes
         if token.kind == "derivative":
             return self._derivative(at, end)
         if token.kind == "differential":
             letter = self._tokens[at + 1]
             variable, place = self._scripts(_named(letter), at + 2, end)
             return Item("factor", (Leaf("mi", "d"), variable), token.before), place
-        if token.kind == "number":
+        nodes: Nodes = ()
+        place = at
+        if token.kind == "count":
+            nodes, place = (Leaf("mo", "#", (("form", "prefix"), *_TIGHT)),), at + 1
+        if token.kind == "name":
+            nodes, place = self._named_and_called(at, end)
+        elif place in self._pairs:
+            node, place = self._scripts(self._fence(place), self._pairs[place] + 1, end)
+            nodes += (node,)
+        elif token.kind == "number":
             node, place = self._scripts(Leaf("mn", token.text), at + 1, end)
             nodes = (node,)
-        elif token.kind == "count":
-            nodes, place = (Leaf("mo", "#", (("form", "prefix"), ("rspace", "0"))),), at + 1
-            if place in self._pairs:
-                node, place = self._scripts(self._fence(place), self._pairs[place] + 1, end)
-                nodes += (node,)
-        elif at in self._pairs:
-            node, place = self._scripts(self._fence(at), self._pairs[at] + 1, end)
-            nodes = (node,)
-        else:
-            nodes, place = self._named_and_called(at, end)
         while self._attached(place, end) == "factorial":
             nodes += (Leaf("mo", "!", (("form", "postfix"), *_TIGHT)),)
             place += 1
@@ -148,8 +134,8 @@ class _Reader:
     def _named_and_called(self, at: int, end: int) -> tuple[Nodes, int]:
         """A name with its scripts and the brackets attached to it, of arguments or of indices."""
         token = self._tokens[at]
-        if token.text == "sqrt" and self._attached(at + 1, end) == "open" and at + 1 in self._pairs:
-            close = self._pairs[at + 1]
+        close = self._pairs.get(at + 1, 0)
+        if token.text == "sqrt" and self._attached(at + 1, end) == "open" and self._is_round(at + 1):
             node, place = self._scripts(Root(self.row(at + 2, close)), close + 1, end)
             return (node,), place
         node, place = self._scripts(_named(token), at + 1, end)
@@ -157,7 +143,7 @@ class _Reader:
         while self._attached(place, end) == "open" and place in self._pairs:
             if self._tokens[place].text == "{":
                 break
-            fence = replace(self._fence(place, call=True), call=True)
+            fence = self._fence(place, call=True)
             node, place = self._scripts(fence, self._pairs[place] + 1, end)
             nodes += (node,)
         return nodes, place
@@ -189,7 +175,7 @@ class _Reader:
     def _fence(self, at: int, call: bool = False) -> Node:
         """What the bracket or bar at ``at`` opens; with semicolons in square brackets a matrix."""
         opening, close = self._tokens[at], self._pairs[at]
-        if opening.text == "[" and not call:
+        if opening.text == "[" and self._tokens[close].text == "]" and not call:
             rows = self._parts(at + 1, close, ";")
             if len(rows) > 1:
                 return Matrix(
@@ -198,7 +184,7 @@ class _Reader:
                         for first, last in rows
                     )
                 )
-        return Fence(opening.text, self.row(at + 1, close), self._tokens[close].text)
+        return Fence(opening.text, self.row(at + 1, close), self._tokens[close].text, call)
 
     def _parts(self, at: int, end: int, separator: str) -> list[tuple[int, int]]:
         """The ranges of tokens between the separators that stand in no brackets within."""
@@ -212,24 +198,28 @@ class _Reader:
 
     def _scripts(self, node: Node, at: int, end: int, operator: bool = False) -> tuple[Node, int]:
         """``node`` with the indices, powers and primes attached to it, in the order written."""
-        wraps = 0
-        while kind := self._attached(at, end):
+        nested = 0
+        while nested < 5 and (kind := self._attached(at, end)):
             token = self._tokens[at]
             below = kind in ("index", "sub")
             if kind in ("index", "power"):
                 script, place = (_index if below else _power)(token.text), at + 1
             elif kind == "prime":
-                script, place = (Leaf("mo", SIGNS["'"]),), at + 1
+                if isinstance(node, Primed):
+                    node = replace(node, primes=node.primes + 1)
+                else:
+                    node, nested = Primed(node, 1), nested + 1
+                at += 1
+                continue
             elif kind in ("sub", "sup") and at + 1 in self._pairs:
-                script, place = self._group(at + 1, bare=not below or operator), self._pairs[at + 1] + 1
+                close = self._pairs[at + 1]
+                # Brackets around one letter are not needed to group: x^(k) shows them, x^(k+1) does not.
+                bare = operator if below else operator or close > at + 3
+                script, place = self._group(at + 1, bare), close + 1
             else:
                 break
-            old = node if isinstance(node, Script) else Script(node)
-            if below and old.sup:
-                if wraps == 2:
-                    break
-                wraps += 1
-                old = Script(node)
+            old = node if isinstance(node, Script) and not (below and node.sup) else Script(node)
+            nested += old is not node
             if below:
                 node = replace(old, sub=(*old.sub, Gap(0.2), *script) if old.sub else script)
             else:
@@ -242,7 +232,7 @@ class _Reader:
         close = self._pairs[at]
         body = self.row(at + 1, close, index=True)
         opening = self._tokens[at].text
-        if opening == "{" or (bare and opening == "("):
+        if opening == "{" or (bare and self._is_round(at)):
             return body
         return (Fence(opening, body, self._tokens[close].text),)
 
@@ -251,21 +241,25 @@ class _Reader:
         text = SIGNS.get(token.text, token.text)
         space: Attributes = (
             ("lspace", "0.28em" if token.before else "0"),
-            ("rspace", "0.28em" if token.after else "0"),
+            ("rspace", ("0.16em" if token.text == ":" else "0.28em") if token.after else "0"),
         )
         own: Attributes
         role: Role = "sign"
         match token.kind:
-            case "sign" if token.text in _PREFIXES and previous not in ("factor", "quotient", "ratio"):
+            case "sign" if token.text in _PREFIXES and previous not in _ENDED:
                 role, own = "prefix", (("form", "prefix"), *_TIGHT)
             case "sign":
                 own = _TIGHT if index else (("form", "infix"),) if edge else ()
             case "slash":
                 role, own = "slash", slash_space(token.before + token.after == 0)
             case "dots":
-                near = self._tokens[at - 1].kind if at else ""
-                text = "⋯" if near == "sign" else text
-                own = (("lspace", "0"), space[1]) if near == "separator" else space
+                role, left, right = "dots", self._kind(at - 1), self._kind(at + 1)
+                text = "⋯" if left == "sign" else text
+                # Signs and commas bring their own space.
+                own = tuple(
+                    (side, "0") if near in ("sign", "separator") else (side, width)
+                    for near, (side, width) in zip((left, right), space, strict=True)
+                )
             case "separator":
                 role, own = "separator", space if token.text == ":" else ()
             case "open" | "close":
@@ -276,87 +270,6 @@ class _Reader:
                 written = {"index": "_", "power": "^"}.get(token.kind, "") + token.text
                 return Item("text", (Leaf("mtext", written),), token.before)
         return Item(role, (Leaf("mo", text, own),), token.before)
-
-
-def divided(items: Sequence[Item]) -> list[Item]:
-    """The items with a slash and what it divides made a fraction, where that is without doubt."""
-    done: list[Item] = []
-    at = 0
-    while at < len(items):
-        item = items[at]
-        if item.role == "slash":
-            tight = at + 1 < len(items) and not item.before + items[at + 1].before
-            begin, end = _numerator(done, tight), _denominator(items, at + 1, tight)
-            if begin is not None and end is not None:
-                fraction = Fraction(spaced(done[begin:]), spaced(items[at + 1 : end]), tight)
-                role: Role = "quotient" if tight else "ratio"
-                done[begin:] = [Item(role, (fraction,), done[begin].before)]
-                at = end
-                continue
-        done.append(item)
-        at += 1
-    return done
-
-
-def _numerator(done: Sequence[Item], tight: bool) -> int | None:
-    """Where the numerator of a slash that follows begins: a product, or without spaces one factor.
-
-    A sum is not divided but what is summed. ``log x / 2`` can mean either, and keeps its slash.
-    """
-    if tight:
-        unit = not done or (len(done[-1].nodes) == 1 and _is_name(done[-1].nodes[0]))
-        return len(done) - 1 if done and done[-1].role == "factor" and not unit else None
-    begin = len(done)
-    while begin and done[begin - 1].role in ("factor", "quotient"):
-        begin -= 1
-        if done[begin].before > 1:
-            break
-    else:
-        if begin and done[begin - 1].role in ("function", "slash"):
-            return None
-    return begin if begin < len(done) else None
-
-
-def _denominator(items: Sequence[Item], at: int, tight: bool) -> int | None:
-    """Where the denominator from ``at`` on ends: one factor, or all of a sum's product."""
-    if at < len(items) and items[at].role == "factor":
-        return at + 1
-    end = at
-    while not tight and end < len(items) and items[end].role in ("factor", "function", "large"):
-        end += 1
-    return end if end > at and items[end - 1].role == "factor" else None
-
-
-def spaced(items: Sequence[Item]) -> Nodes:
-    """The nodes of the items, with gaps where spaces were and nothing else keeps them apart."""
-    nodes: list[Node] = []
-    for at, item in enumerate(items):
-        gap = _gap(items[at - 1].role, item) if at else 0
-        nodes += [Gap(gap)] * (gap > 0)
-        nodes += item.nodes
-    return tuple(nodes)
-
-
-def _gap(previous: str, item: Item) -> float:
-    """How far an item stands from the previous one, in widths of an m."""
-    beside = {previous, item.role}
-    if not item.before:
-        return 0
-    if "sign" in beside:
-        return 1 if item.before > 2 else 0
-    if item.before > 1:
-        return 2 if item.before > 2 else 1
-    if item.role == "separator" or previous == "prefix" or beside & {"slash", "large"}:
-        return 0.28 if "text" in beside and item.role != "separator" else 0
-    if "text" in beside:
-        return 0.12 if previous == "separator" else 0.28
-    if previous == "separator":
-        return 0
-    return 0.18 if "function" in beside else 0.15
-
-
-def _is_name(node: Node) -> bool:
-    return isinstance(node, Leaf) and node.tag == "mi" and len(node.text) > 1
 
 
 def _named(token: Token) -> Node:
@@ -385,7 +298,10 @@ def _index(text: str) -> Nodes:
 
 def _power(text: str) -> Nodes:
     """A power without brackets: a sign, and a number or a name."""
-    sign, name, digits = re.fullmatch(r"([-+*]?)([^\W\d_]*)(.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
+    sign = text[0] if text[0] in "-+*" else ""
+    power = text.removeprefix(sign)
+    name = power.rstrip("0123456789") if power[:1].isalpha() else ""
+    digits = power.removeprefix(name)
     nodes: Nodes = ()
     if sign:
         nodes = (Leaf("mo", SIGNS.get(sign, sign), (("form", "prefix"), *_TIGHT)),)

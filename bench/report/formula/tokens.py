@@ -137,7 +137,7 @@ def _with_prose(found: Sequence[Token]) -> list[Token]:
             continue
         if following and following.kind in ("sign", "slash"):
             continue
-        label = following and (following.before > 1 or (following.text == ":" and not following.before))
+        label = following and (following.before > 1 or _ends(found, at + 1))
         beside = any(found[near].is_word for near in (at - 1, at + 1) if 0 <= near < len(found))
         prose[at] = bool(label or beside)
     for at in range(1, len(found) - 1):
@@ -147,6 +147,12 @@ def _with_prose(found: Sequence[Token]) -> list[Token]:
         ):
             prose[at - 1 : at + 2] = [True] * 3
     return [replace(token, kind="text") if prose[at] else token for at, token in enumerate(found)]
+
+
+def _ends(found: Sequence[Token], at: int) -> bool:
+    """Whether the token is the colon after a label: one of a slice has something after it."""
+    token = found[at]
+    return token.text == ":" and not token.before and (token.after > 0 or at == len(found) - 1)
 
 
 def _is_structured(found: Sequence[Token], at: int) -> bool:

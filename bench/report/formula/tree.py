@@ -42,6 +42,14 @@ class Script:
 
 
 @dataclass(frozen=True)
+class Primed:
+    """A node with so many primes after it, which few fonts have well as a power."""
+
+    base: "Node"
+    primes: int
+
+
+@dataclass(frozen=True)
 class Fraction:
     """A quotient, ``tight`` if no spaces were around its slash."""
 
@@ -64,7 +72,7 @@ class Matrix:
     rows: tuple[tuple["Nodes", ...], ...]
 
 
-Node = Leaf | Gap | Fence | Script | Fraction | Root | Matrix
+Node = Leaf | Gap | Fence | Script | Primed | Fraction | Root | Matrix
 Nodes = tuple[Node, ...]
 
 

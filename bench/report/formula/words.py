@@ -61,7 +61,6 @@ SIGNS = {
     "<=": "≤",
     ">=": "≥",
     "!=": "≠",
-    "==": "=",
     "+-": "±",
     "-": "−",
     "~": "∼",
@@ -71,16 +70,34 @@ SIGNS = {
 """Signs of several characters, or with a better one; all else is shown as it is written."""
 
 _PROSE = """
-    a an and all any are as at be been but by column columns each either elsewhere else entry entries
-    every everywhere find first following for from given has have if in instead integer integral into is
-    it its last maximise maximises maximize maximizes minimise minimises minimize minimizes
-    neither new no nor not of on only or other others otherwise over random replaced row rows same so
-    some subject such sum sums that the then there this those times to until up when where which while
-    whose with without
+    a an and all any are as at be been both but by can column columns during each either else elsewhere
+    entries entry every everywhere find first following for from given has have if in instead integer
+    integral into is it its last less maximise maximises maximize maximizes minimise minimises minimize
+    minimizes more most neither new no nor not of on only or other others otherwise over random replaced
+    row rows same so some subject such sum sums than that the then there this those times to until up
+    using when where which while whose with without
 """
 
 PROSE = frozenset(_PROSE.split())
 """Words that are English wherever they stand alone; a word beside one is English as well."""
 
-INDEX_WORDS = frozenset({"after", "before", "eff", "end", "left", "max", "min", "new", "obs", "old"})
+INDEX_WORDS = frozenset(
+    {
+        "after",
+        "before",
+        "eff",
+        "end",
+        "hat",
+        "left",
+        "max",
+        "min",
+        "new",
+        "obs",
+        "old",
+        "pred",
+        "ref",
+        "test",
+        "true",
+    }
+)
 """Words below a letter; other short ones are indices side by side: ``x_ij`` has ``i`` and ``j``."""
