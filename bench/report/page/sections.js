@@ -31,11 +31,13 @@ function overallGroup(page, group) {
   const known = group.filter((mean) => mean.value !== null && mean.cases > 1);
   if (known.length < 2) return table;
   const style = page.style;
+  const [least, most] = d3.extent(known, (mean) => mean.value);
+  const wide = most / least > 2;
   const name = (mean) => (page.severalRuns ? `${headingOf(mean.place)} · ${mean.run}` : headingOf(mean.place));
   const width = Math.min(640, widthOf(contentOf("overall")));
   const plot = Plot.plot({
     width, height: 46 + 26 * known.length, marginLeft: 120, marginRight: 20,
-    x: { type: "log", label: `times the time of ${headingOf(one.baseline)} (left is faster) →`, grid: true, ticks: logTicks(width), tickFormat: (d) => `${significant(d, 2)}` },
+    x: { type: "log", label: `times the time of ${headingOf(one.baseline)} (left is faster) →`, grid: true, ticks: logTicks(width), tickFormat: (d) => significant(d, wide ? 2 : 3) },
     y: { label: null, domain: known.map(name) },
     symbol: { range: style.names.map(plotSymbol(style)), domain: style.names },
     marks: [
