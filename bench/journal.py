@@ -23,6 +23,8 @@ JOURNAL = "journal.jsonl"
 ROOFS = "roofs.jsonl"
 PROFILES = "profiles.jsonl"
 CARDS = "cards.jsonl"
+MOST_UNPACKED = 2**30
+"""Bytes that a packed file may hold: fifty times a run of every kernel."""
 
 _T = TypeVar("_T")
 
@@ -206,11 +208,18 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 def _unpacked(path: Path) -> bytes:
     try:
-        return gzip.decompress(path.read_bytes())
+        with gzip.open(path) as file:
+            content = file.read(MOST_UNPACKED + 1)
     except FileNotFoundError:
         return b""
     except (OSError, EOFError, zlib.error) as fault:
         raise XpbenchError(f"{path} cannot be unpacked ({fault}): restore it from its source") from fault
+    if len(content) > MOST_UNPACKED:
+        raise XpbenchError(
+            f"{path} unpacks to more than {MOST_UNPACKED} bytes, as no run does: whoever packed it may "
+            "mean to fill this machine's memory; unpack it yourself if you trust them"
+        )
+    return content
 
 
 def _read_header(folder: Path) -> dict[str, Any]:
