@@ -15,7 +15,7 @@ from xpbench.bench.checking.contents import Contents, Unreadable, shown
 from xpbench.bench.checking.finding import ERROR, NOTE, WARNING, Finding, Told, together
 from xpbench.bench.checking.private import Search, own_names
 from xpbench.bench.checking.records import Line
-from xpbench.bench.exceptions import XpbenchError
+from xpbench.bench.exceptions import XpbenchError, one_line
 from xpbench.bench.journal import CARDS, HEADER, JOURNAL, PROFILES, ROOFS, SCHEMA
 from xpbench.bench.measurement import Measurement
 from xpbench.bench.profile import Profile
@@ -25,6 +25,7 @@ MOST_LINES = 200_000
 MOST_TEXT = 2**21
 GRAVE = ("files", "header", "plan")
 """With errors about these a run is not given to the readers, which take such things for granted."""
+UNFORESEEN = "a value has not the form of its key, and this is not looked at to its end"
 KEYS = {part.name for part in fields(Measurement)} | {"id"}
 
 
@@ -86,14 +87,16 @@ class _Look:
     def findings(self, before: list[Finding]) -> Iterator[Finding]:
         """Those ``before``, and all others."""
         grave = False
-        for finding in itertools.chain(before, self._of_files(), self._of_measurements()):
+        for finding in itertools.chain(
+            before, *map(_to_its_end, (self._of_files, self._of_measurements))
+        ):
             grave |= finding.level == ERROR and finding.about in GRAVE
             yield finding
         if grave:
             says = "the tables are not looked at before the errors are mended"
             yield Finding(NOTE, "readers", says)
         else:
-            yield from self._of_readers()
+            yield from _to_its_end(self._of_readers)
 
     def _of_files(self) -> Iterator[Finding]:
         yield from header.check_header(self.header, self.held.folder.resolve().name)
@@ -202,6 +205,14 @@ class _Look:
             says = "stands in a run that is no calibration: take it out"
             yield Finding(ERROR, "files", says, CALIBRATION)
         yield from readers.tables(run)
+
+
+def _to_its_end(look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """What ``look`` finds. A value that it does not foresee is a finding too, and no traceback."""
+    try:
+        yield from look()
+    except Exception as fault:
+        yield Finding(ERROR, "files", f"{UNFORESEEN}: {shown(one_line(fault), 160)}")
 
 
 def _header(held: Contents) -> dict[str, Any]:

@@ -37,6 +37,8 @@ MOST_PLAIN = 2**21
 """What is larger than this is for gzip, which leaves a quarter of a journal."""
 MOST_PUBLISHED = 2**23
 """A repository keeps for ever what was once in it."""
+MOST_DIGITS = 25
+"""A whole number of more cannot be a figure, and some are beyond what a float holds."""
 CHUNK = 2**20
 
 
@@ -209,9 +211,15 @@ def parsed(text: bytes) -> Any:
         If it is not standard JSON, or nested beyond reason.
     """
     try:
-        return json.loads(text, parse_constant=_refuse)
+        return json.loads(text, parse_constant=_refuse, parse_int=_whole)
     except (ValueError, RecursionError) as fault:
         raise Unreadable(f"is not whole JSON ({visible(str(fault)):.80})") from None
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > MOST_DIGITS:
+        raise ValueError(f"{digits[:MOST_DIGITS]}... is no number of a run")
+    return int(digits)
 
 
 def _refuse(text: str) -> NoReturn:

@@ -1,7 +1,7 @@
 """Does the journal hold what was planned, and can what it holds be so?"""
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from xpbench.bench.checking.contents import shown
 from xpbench.bench.checking.finding import ERROR, NOTE, WARNING, Finding
 from xpbench.bench.checking.header import forks_planned, looks_planned, part_of
 from xpbench.bench.journal import JOURNAL
-from xpbench.bench.measurement import STATUSES, Measurement
+from xpbench.bench.measurement import Measurement
 from xpbench.bench.until_clear import fork_counts
 
 LEAST_CALL = 2e-8
@@ -113,13 +113,11 @@ def _words(
     timed = {name for (name, _), m in last.items() if m.status == "ok" and m.samples}
     if plan and not timed:
         yield Finding(ERROR, "times", "nothing was timed: there is nothing to publish", JOURNAL)
-    words = Counter(dict.fromkeys((name, m.status) for (name, _), m in last.items() if m.status != "ok"))
-    for status in STATUSES:
-        names = [name for name, word in words if word == status]
-        for name in names:
-            level = WARNING if status in ("wrong", "crashed") else NOTE
-            word = "WRONG" if status == "wrong" else status
-            yield Finding(level, "words", f"is {word}, which its cell will say", shown(name))
+    for name, word in dict.fromkeys((name, m.status) for (name, _), m in last.items()):
+        if word != "ok":
+            level = WARNING if word in ("wrong", "crashed") else NOTE
+            said = "WRONG" if word == "wrong" else word
+            yield Finding(level, "words", f"is {said}, which its cell will say", shown(name))
 
 
 def times(lines: Sequence[Line], seconds: Any, cache: Any) -> Iterator[Finding]:
