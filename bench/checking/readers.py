@@ -61,7 +61,7 @@ def calibrated(run: Run, contents: Contents) -> Iterator[Finding]:
 
 
 def _differing(stored: Mapping[str, Any], made: Mapping[str, Any]) -> Iterator[str]:
-    """What differs by more than the last digits; how long a run takes is an estimate of this checkout."""
+    """What differs by more than the last digits; how long a run takes is this checkout's estimate."""
     plain = json.loads(json.dumps(made))
     yield from (
         key for key in plain if key != "default_seconds" and not _same(stored.get(key), plain[key])
