@@ -6,6 +6,7 @@ README's pictures, and pages for the site.
 """
 
 import argparse
+import contextlib
 import importlib
 import io
 import json
@@ -190,8 +191,8 @@ def filled(text: str, parts: dict[str, str]) -> str:
 def drawn(picture: Picture, root: Path) -> bytes:
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / Path(picture.file).name
-        command = [sys.executable, "-m", "xpbench", *picture.command.split(), "-o", str(file)]
-        subprocess.run(command, cwd=root, check=True)
+        with contextlib.chdir(root):
+            app([*picture.command.split(), "-o", str(file)], standalone_mode=False)
         return file.read_bytes()
 
 

@@ -24,8 +24,7 @@ class Stored:
         read: Record = json.loads((self.path / "run.json").read_text())
         return read
 
-    @header.setter
-    def header(self, header: Record) -> None:
+    def write_header(self, header: Record) -> None:
         (self.path / "run.json").write_text(json.dumps(header))
 
     @property

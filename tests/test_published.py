@@ -35,7 +35,7 @@ def checkout(gallery: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     stored = reduced(tmp_path / "results" / "published" / "night")
     header = stored.header
     header["machine"]["cpu"] = "a | <b>cpu</b> [x](y)"
-    stored.header = header
+    stored.write_header(header)
     (stored.path / "notes.md").write_text("It was *cold*.\nAnd dark.\n")
     (tmp_path / gallery.INDEX).write_text("before\n<!-- runs -->\nold\n<!-- /runs -->\nafter\n")
     picture = gallery.Picture("docs/it.svg", "table results/published/night --format svg")

@@ -1,5 +1,6 @@
 """Was a run made so that its verdicts can be believed: forks, quiet, versions, machine, calibration?"""
 
+import math
 import statistics
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,9 +22,9 @@ from xpbench.bench.twins import base_of
 
 MOST_DISTURBED = 0.10
 """A second turn has made this few of what was only now and then disturbed."""
-APART, MOST_APART = 1.25, 1 / 3
-"""Forks whose times are further apart than this are marked; where more cases than this share are, the
-machine was not quiet, whatever it said of itself."""
+SCATTER, MOST_SCATTERED = 0.15, 1 / 3
+"""The standard deviation of the logs of a case's forks is 5 to 10 % on quiet machines. Where more cases
+than this share scatter by more, the machine was not quiet, whatever it said of itself."""
 DRIFT = 0.10
 """Two measurements of a roof on a quiet machine differ by a few percent."""
 
@@ -54,14 +55,16 @@ def forks_and_quiet(lines: Sequence[Line], cases: Sequence[Case]) -> Iterator[Fi
         yield Finding(
             NOTE, "noise", "does not tell what other processes took of the CPUs' time", JOURNAL
         )
-    spreads = [stats.spread([*found.values()]) for found in forks.values() if len(found) > 1]
-    apart = sum(spread > APART for spread in spreads)
-    if apart > MOST_APART * len(spreads):
+    scatters = [
+        statistics.stdev(map(math.log, found.values())) for found in forks.values() if len(found) > 1
+    ]
+    wide = sum(scatter > SCATTER for scatter in scatters)
+    if wide > MOST_SCATTERED * len(scatters):
         yield Finding(
             WARNING,
             "noise",
-            f"the forks of {apart} of {len(spreads)} cases are more than {percent(APART - 1)} apart: "
-            "the machine was not as quiet, or its clock not as steady, as verdicts need",
+            f"the forks of {wide} of {len(scatters)} cases scatter by more than {percent(SCATTER)}: the "
+            "machine was not as quiet, or its clock not as steady, as verdicts need",
             JOURNAL,
         )
     yield from _anchors(timed)

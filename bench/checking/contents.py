@@ -156,11 +156,11 @@ def lines(contents: Contents, name: str) -> Iterator[tuple[int, bytes]]:
     for chunk in _chunks(contents, name):
         *whole, rest = (rest + chunk).split(b"\n")
         for line in whole:
-            if line.strip():
+            if len(line) <= MOST_LINE and line.strip():
                 yield number, line
             number += 1
-        if len(rest) > MOST_LINE:
-            raise Unreadable(f"line {number} is longer than {volume(MOST_LINE)}: no run writes such")
+        if max(map(len, (*whole, rest))) > MOST_LINE:
+            raise Unreadable(f"has a line longer than {volume(MOST_LINE)}, as no run does")
     if rest.strip():
         yield number, rest
 

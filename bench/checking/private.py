@@ -132,11 +132,12 @@ class Search:
 
     def through(self, value: Any, at: str) -> Iterator[Finding]:
         """What is private in a value of JSON that stands ``at`` a file and line."""
-        for place, key, text in _strings(value, at):
+        for path, key, text in _strings(value):
             kind = (key in KERNEL_TEXTS, VERSIONS.search(key) is not None, text)
             if kind not in self.known:
                 if len(self.known) < MOST_TEXTS:
                     self.known.add(kind)
+                place = " ".join([at, *(shown(name, 30) for name in path)])
                 yield from self._of(place, text, *kind[:2])
 
     def _of(self, place: str, text: str, of_kernel: bool, of_version: bool) -> Iterator[Finding]:
@@ -168,17 +169,17 @@ def _signs(place: str, text: str, of_kernel: bool, of_version: bool) -> Iterator
                 yield Finding(sign.level, ABOUT, sign.says, f"{place}: {shown(seen)}")
 
 
-def _strings(value: Any, at: str, key: str = "") -> Iterator[tuple[str, str, str]]:
-    """Every string in a value of JSON, keys too: where it stands, the key it is under, and itself."""
-    waiting = [(value, at, key)]
+def _strings(value: Any) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """Every string in a value of JSON, keys too: the keys down to it, the last of them, and itself."""
+    waiting: list[tuple[Any, tuple[str, ...], str]] = [(value, (), "")]
     while waiting:
-        value, at, key = waiting.pop()
+        value, path, key = waiting.pop()
         if isinstance(value, str):
-            yield at, key, value
+            yield path, key, value
         elif isinstance(value, dict):
             for name, entry in value.items():
-                place = f"{at} {shown(name, 30)}"
-                yield f"{at}, a key", key, name
-                waiting.append((entry, place, key if key == "versions" else name))
+                yield (*path, name), key, name
+                if isinstance(entry, str | dict | list):
+                    waiting.append((entry, (*path, name), key if key == "versions" else name))
         elif isinstance(value, list):
-            waiting.extend((entry, at, key) for entry in value if isinstance(entry, str | dict | list))
+            waiting.extend((entry, path, key) for entry in value if isinstance(entry, str | dict | list))

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from stored_run import Record, Stored, told
 from xpbench.bench import calibration, journal, twins
 from xpbench.bench.checking import readers
 from xpbench.bench.checking.contents import survey
 from xpbench.bench.checking.finding import ERROR, NOTE, WARNING, Finding, together
+from xpbench.bench.cli import app
 
 
 def test_a_run_as_it_was_measured_is_fit_to_be_published(stored_run: Stored) -> None:
@@ -247,21 +249,25 @@ def test_findings_of_one_kind_are_told_once_and_errors_first() -> None:
 def test_the_command_tells_scripts_by_its_exit_code(
     xpbench: Any, stored_run: Stored, tmp_path: Path
 ) -> None:
+    def answer(*words: object) -> Any:
+        return CliRunner().invoke(app, ["check", *map(str, words)], env={"COLUMNS": "80"})
+
     (tmp_path / "empty").mkdir()
-    good = xpbench("check", stored_run.path)
-    assert good.returncode == 0, good.stdout + good.stderr
+    good = answer(stored_run.path)
+    assert good.exit_code == 0, good.output
     assert f"{stored_run.path}: fit to be published" in good.stdout
     header = stored_run.header
     header.update(extra=1)
-    stored_run.header = header
-    assert xpbench("check", stored_run.path, "--strict").returncode == 1
+    stored_run.write_header(header)
+    assert answer(stored_run.path).exit_code == 0
+    assert answer(stored_run.path, "--strict").exit_code == 1
     bad = Path(shutil.copytree(stored_run.path, tmp_path / "bad"))
     (bad / "journal.jsonl").write_text("")
-    answer = xpbench("check", stored_run.path, bad, tmp_path / "empty", "--json")
-    assert answer.returncode == 2
-    assert "it holds no run.json" in answer.stderr
-    assert "Traceback" not in answer.stderr
-    first, second = json.loads(answer.stdout)
+    assert answer(bad).exit_code == 1
+    mixed = xpbench("check", stored_run.path, bad, tmp_path / "empty", "--json")
+    assert mixed.returncode == 2
+    assert "it holds no run.json" in mixed.stderr
+    assert "Traceback" not in mixed.stderr
+    first, second = json.loads(mixed.stdout)
     assert (first["run"], first["fit"], second["fit"]) == ("night", True, False)
     assert {"level", "about", "says", "count", "where"} == first["findings"][0].keys()
-    assert xpbench("check", bad).returncode == 1

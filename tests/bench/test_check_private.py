@@ -44,9 +44,8 @@ def test_what_is_private_is_found_and_its_place_told(stored_run: Stored, text: s
 def test_what_is_private_is_found_in_every_file(stored_run: Stored) -> None:
     header = stored_run.header
     header["unusable"] = {"cupy": "see /home/one"}
-    stored_run.header = header
-    for name in ("notes.md", "table.md"):
-        (stored_run.path / name).write_text("fine\nsee /home/two\n")
+    stored_run.write_header(header)
+    (stored_run.path / "notes.md").write_text("fine\nsee /home/two\n")
     (stored_run.path / "profiles.jsonl").write_text(
         json.dumps(
             {
