@@ -1,6 +1,8 @@
 # make bench     sets up and runs the main job (ARGS="matmul svd --dtype float64" for something else)
 # make test      sets up, then linters, types and tests
 # make test-all  the slow tests too
+# make gallery   makes anew what is shown of results/published; make published asks whether that is needed,
+#                and whether the runs there are fit to be cited
 # make claims    measures what we say of ourselves: what timing adds, roofs against C, planted changes, ...
 # On a machine with an NVIDIA card: make bench EXTRAS=cuda13 (or cuda12), and make test-gpu
 # make gpu       everything that needs such a card, in stages that can be interrupted and taken up again
@@ -15,7 +17,7 @@ CARD := $(if $(filter file,$(origin EXTRAS)),cuda13,$(EXTRAS))
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: bench test test-all test-gpu gpu lint types claims clean
+.PHONY: bench test test-all test-gpu gpu lint types gallery published claims clean
 
 bench: $(VENV)/.ready
 	$(BIN)/xpbench run $(ARGS)
@@ -38,6 +40,13 @@ lint: $(VENV)/.ready-test
 
 types: $(VENV)/.ready-test
 	$(BIN)/mypy
+
+gallery: $(VENV)/.ready
+	$(BIN)/python scripts/published.py
+
+published: $(VENV)/.ready
+	$(BIN)/xpbench check results/published/*/
+	$(BIN)/python scripts/published.py --check
 
 claims: $(VENV)/.ready
 	$(BIN)/python benchmarks/empty_kernel.py

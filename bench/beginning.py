@@ -2,7 +2,7 @@
 
 import datetime
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,12 @@ from xpbench.bench import (
     registry,
     sources,
 )
+from xpbench.bench.case import Case
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.measurement import Measurement
 from xpbench.bench.plan import Settings
 from xpbench.bench.preparation import Plan
+from xpbench.bench.registry import Registry
 
 
 def begin(prepared: Plan, folder: Path | None) -> Path:
@@ -96,11 +98,17 @@ def _check_machine(folder: Path, then: str | None, cpus: str) -> None:
         )
 
 
-def _header(prepared: Plan, folder: Path, created: str) -> dict[str, Any]:
-    other, described = prepared.interpreter, machine.describe()
+def kernels_of(found: Registry, cases: Iterable[Case]) -> dict[str, dict[str, Any]]:
+    """By name, what a run's header tells of the kernels of ``cases``, and of their cost at those sizes.
+
+    Raises
+    ------
+    XpbenchError
+        If a kernel's cost model does not take a size.
+    """
     kernels: dict[str, dict[str, Any]] = {}
-    for case in prepared.cases:
-        kernel = prepared.registry.kernels[case.kernel]
+    for case in cases:
+        kernel = found.kernels[case.kernel]
         entry = kernels.setdefault(
             case.kernel,
             {
@@ -118,6 +126,12 @@ def _header(prepared: Plan, folder: Path, created: str) -> dict[str, Any]:
         entry["flops"][case.size_text] = kernel.flop_count(size)
         traffic = kernel.traffic_bytes(floating.itemsize(case.dtype), size)
         entry["traffic"][f"{case.size_text}/{case.dtype}"] = traffic
+    return kernels
+
+
+def _header(prepared: Plan, folder: Path, created: str) -> dict[str, Any]:
+    other, described = prepared.interpreter, machine.describe()
+    kernels = kernels_of(prepared.registry, prepared.cases)
     return {
         "schema": journal.SCHEMA,
         "name": folder.name,

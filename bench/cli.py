@@ -11,6 +11,7 @@ import typer
 
 from xpbench.bench.commands.ab import ab
 from xpbench.bench.commands.calibrate import calibrate
+from xpbench.bench.commands.check import check
 from xpbench.bench.commands.compare import compare
 from xpbench.bench.commands.crossover import crossover
 from xpbench.bench.commands.doctor import doctor
@@ -221,6 +222,7 @@ app.command(epilog="Example: xpbench ab old/.venv new/.venv matmul svd --backend
 app.command(epilog="Example: xpbench crossover matmul --backend numpy --backend jax")(crossover)
 app.command(epilog="Example: xpbench doctor --threads 4")(doctor)
 app.command(epilog="Example: xpbench calibrate --backend numpy --comparisons 40")(calibrate)
+app.command(epilog="Example: xpbench check results/published/*/ --strict")(check)
 
 
 @listing.command("kernels", epilog="Example: xpbench list kernels my_kernel.py --json")

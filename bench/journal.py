@@ -23,6 +23,8 @@ JOURNAL = "journal.jsonl"
 ROOFS = "roofs.jsonl"
 PROFILES = "profiles.jsonl"
 CARDS = "cards.jsonl"
+MOST_UNPACKED = 2**30
+"""Bytes that a packed file may hold: fifty times a run of every kernel."""
 
 _T = TypeVar("_T")
 
@@ -205,12 +207,21 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def _unpacked(path: Path) -> bytes:
+    content = bytearray()
     try:
-        return gzip.decompress(path.read_bytes())
+        with gzip.open(path) as file:
+            while len(content) <= MOST_UNPACKED and (chunk := file.read(2**20)):
+                content += chunk
     except FileNotFoundError:
         return b""
     except (OSError, EOFError, zlib.error) as fault:
         raise XpbenchError(f"{path} cannot be unpacked ({fault}): restore it from its source") from fault
+    if len(content) > MOST_UNPACKED:
+        raise XpbenchError(
+            f"{path} unpacks to more than {MOST_UNPACKED} bytes, as no run does: whoever packed it may "
+            "mean to fill this machine's memory; unpack it yourself if you trust them"
+        )
+    return bytes(content)
 
 
 def _read_header(folder: Path) -> dict[str, Any]:
@@ -243,6 +254,14 @@ def _check_parts(path: Path, header: dict[str, Any]) -> None:
     for part in ("settings", "machine", "versions", "kernels"):
         if not isinstance(header.setdefault(part, {}), dict):
             raise XpbenchError(f"{path}: {part!r} must be an object; restore the file, or measure again")
+    for name, kernel in header["kernels"].items():
+        if not isinstance(kernel, dict) or not all(
+            isinstance(kernel.get(part, {}), dict) for part in ("flops", "traffic")
+        ):
+            raise XpbenchError(
+                f"{path}: kernels[{name[:40]!r}] must be an object with objects 'flops' and 'traffic'; "
+                "restore the file, or measure again"
+            )
     cases = header.setdefault("cases", [])
     if not isinstance(cases, list):
         raise XpbenchError(f"{path}: 'cases' must be a list; restore the file, or measure again")

@@ -140,19 +140,28 @@ def as_json(value: Any) -> Any:
     return str(value)
 
 
+_CASE: Mapping[str, type[str] | type[int]] = {
+    part.name: int if part.name == "threads" else str for part in fields(Case) if part.name != "size"
+}
+
+
 def read_case(record: Any) -> Case:
     """The case that ``Case.to_json`` wrote; keys that ``Case`` does not know are left aside.
 
     Raises
     ------
     XpbenchError
-        If a key is missing or the size is malformed.
+        If a key is missing or a value is not what its key promises.
     """
     names = [part.name for part in fields(Case)]
     if not isinstance(record, Mapping):
         raise XpbenchError(f"a case must be an object, not {record!r:.60}")
     if missing := [name for name in names if name not in record and name != "precision"]:
         raise XpbenchError(f"a case lacks {missing[0]!r}")
+    for name, kind in _CASE.items():
+        if type(record.get(name, kind())) is not kind:
+            what = "a whole number" if kind is int else "a text"
+            raise XpbenchError(f"the {name} of a case must be {what}, not {record[name]!r:.60}")
     size = record["size"]
     if not isinstance(size, Mapping) or not all(type(entry) is int for entry in size.values()):
         raise XpbenchError(f"the size of a case must map names to integers, not {size!r:.60}")

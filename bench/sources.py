@@ -35,8 +35,9 @@ def digests(found: Registry, kernels: Iterable[str]) -> dict[str, str]:
         If there is no kernel of a name.
     """
     files = {Path(found.kernel(name).file) for name in kernels} | set(found.files)
-    return {"xpbench": xpbench.__version__, **{name_of(file): _digest(file) for file in sorted(files)}}
+    return {"xpbench": xpbench.__version__, **{name_of(file): digest(file) for file in sorted(files)}}
 
 
-def _digest(file: Path) -> str:
+def digest(file: Path) -> str:
+    """A short name of what stands in ``file``."""
     return hashlib.sha256(file.read_bytes()).hexdigest()[:16]

@@ -79,8 +79,10 @@ float32 case the bits that products of its backend were seen to keep."""
 
 
 def column(values: Sequence[Any], name: str) -> Any:
-    # What a file name or a library's message may hold, and a column of text may not: lone surrogates.
-    storable = [
-        v.encode(errors="backslashreplace").decode() if isinstance(v, str) else v for v in values
-    ]
+    storable = [_text(v) for v in values] if COLUMNS[name] == "string" else list(values)
     return pd.array(storable, dtype=COLUMNS[name])  # type: ignore[call-overload]
+
+
+def _text(value: Any) -> str | None:
+    # What a file name or a library's message may hold, and a column of text may not: lone surrogates.
+    return None if value is None else str(value).encode(errors="backslashreplace").decode()

@@ -1,6 +1,7 @@
 """Stored runs to read from: written through the journal, with times drawn as processes give them."""
 
 import random
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from stored_run import Stored, reduced
 from xpbench.bench import journal, turn
 from xpbench.bench.case import Case
 from xpbench.bench.measurement import Measurement
@@ -102,3 +104,15 @@ def nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def runs(tmp_path: Path) -> StoredRuns:
     return StoredRuns(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small run, measured in earnest, that no test may change."""
+    return reduced(tmp_path_factory.mktemp("whole") / "night").path
+
+
+@pytest.fixture
+def stored_run(whole_run: Path, tmp_path: Path) -> Stored:
+    """A copy of it that a test may spoil."""
+    return Stored(Path(shutil.copytree(whole_run, tmp_path / "night")))

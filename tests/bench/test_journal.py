@@ -15,8 +15,11 @@ import numpy as np
 import pytest
 
 from xpbench.bench import journal
+from xpbench.bench.case import Case
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.measurement import STATUSES, Measurement
+
+CASE = Case("matmul", (("n", 512),), "small", "numpy", "cpu", "float32", 2).to_json()
 
 
 def test_what_was_written_is_read_back(runs: Any) -> None:
@@ -124,6 +127,8 @@ def test_a_torn_line_costs_itself_alone(runs: Any, cut: int) -> None:
         ({"peak_bytes": "inf"}, "peak_bytes = 'inf'"),
         ({"case": {"kernel": "matmul"}}, "a case lacks 'size'"),
         ({"case": 3}, "a case must be an object"),
+        ({"case": {**CASE, "threads": "2"}}, "the threads of a case must be a whole number"),
+        ({"case": {**CASE, "kernel": ["svd"]}}, "the kernel of a case must be a text"),
     ],
 )
 def test_a_malformed_record_is_left_out_and_its_fault_named(
@@ -205,6 +210,7 @@ def test_creating_leaves_no_other_file_and_makes_the_folders_above(runs: Any, tm
         ('{"schema": 2}', r"newer xpbench \(schema 2, this one reads 1\).*--upgrade"),
         ('{"schema": 1, "cases": 3}', r"'cases' must be a list"),
         ('{"schema": 1, "settings": 3}', r"'settings' must be an object"),
+        ('{"schema": 1, "kernels": {"svd": {"flops": 3}}}', r"kernels\['svd'\] must be an object"),
         ('{"schema": 1, "cases": [{"kernel": "matmul"}]}', r"cases\[0\]: a case lacks 'size'"),
     ],
 )

@@ -1,0 +1,1 @@
+"""Is a stored run fit to be published and cited?"""

@@ -1,0 +1,238 @@
+"""Does the header of a run say all that a reader must know, in the form that readers rely on?"""
+
+import datetime
+import itertools
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from xpbench.bench.case import DTYPES, PRECISIONS, Case
+from xpbench.bench.checking.contents import shown
+from xpbench.bench.checking.finding import ERROR, NOTE, WARNING, Finding
+from xpbench.bench.exceptions import XpbenchError
+from xpbench.bench.journal import HEADER
+from xpbench.bench.measurement import read_case
+from xpbench.bench.multiple_comparisons import MOST_FORKS
+from xpbench.bench.plan import LOOKS
+from xpbench.bench.stats import MIN_FORKS
+
+MOST_CASES = 50_000
+"""The whole suite in all sizes and dtypes on ten backends is a tenth of this."""
+MOST_IN_A_ROW = 100
+"""Rows are judged pair by pair: a calibration of three backends has 21 in one."""
+
+Form = tuple[str, Callable[[Any], bool]]
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _is_whole(least: int, most: int) -> Callable[[Any], bool]:
+    return lambda value: type(value) is int and least <= value <= most
+
+
+def _is_mapping(of: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, dict) and all(map(of, value.values()))
+
+
+def _is_date(value: Any) -> bool:
+    try:
+        return datetime.datetime.fromisoformat(value).tzinfo is not None
+    except (TypeError, ValueError):
+        return False
+
+
+def _is_one_of(*words: str) -> Form:
+    return " or ".join(words), lambda value: value in words
+
+
+TEXT: Form = ("a text", _is_text)
+WHOLE: Form = ("a whole number", _is_whole(0, 2**63))
+COUNT: Form = ("a whole number of at least 1", _is_whole(1, 2**63))
+SECONDS: Form = (
+    "a number of seconds",
+    lambda value: type(value) in (int, float) and 0 <= value < 1e9,
+)
+
+PARTS: Mapping[str, Form] = {
+    "name": TEXT,
+    "created": ("a date and time with its zone", _is_date),
+    "xpbench": TEXT,
+    "preset": TEXT,
+    "seed": WHOLE,
+    "settings": ("an object", lambda value: isinstance(value, dict)),
+    "files": ("a list of texts", lambda value: isinstance(value, list) and all(map(_is_text, value))),
+    "versions": ("an object of objects of texts", _is_mapping(_is_mapping(_is_text))),
+    "unusable": ("an object of texts", _is_mapping(lambda value: isinstance(value, str))),
+    "machine": ("an object", lambda value: isinstance(value, dict)),
+    "kernels": ("an object of objects", _is_mapping(lambda value: isinstance(value, dict))),
+    "cases": ("a list", lambda value: isinstance(value, list)),
+}
+LATER: Mapping[str, Form] = {
+    "sources": ("an object of texts", _is_mapping(_is_text)),
+}
+"""What runs of earlier versions lack."""
+OPTIONAL: Mapping[str, Form] = {
+    "side": ("a text or null", lambda value: value is None or _is_text(value)),
+    "calibration": ("an object or null", lambda value: value is None or isinstance(value, dict)),
+}
+SETTINGS: Mapping[str, Form] = {
+    "forks": (f"a whole number from 1 to {MOST_FORKS}", _is_whole(1, MOST_FORKS)),
+    "seconds": SECONDS,
+    "threads": COUNT,
+    "precision": _is_one_of(*PRECISIONS),
+    "seed": WHOLE,
+    "timeout": SECONDS,
+    "baseline": TEXT,
+}
+LATER_SETTINGS: Mapping[str, Form] = {
+    "roofs": ("true or false", lambda value: isinstance(value, bool)),
+    "looks": (f"a whole number from 1 to {LOOKS}", _is_whole(1, LOOKS)),
+    "cpus": ("a text", lambda value: isinstance(value, str)),
+    "cache": _is_one_of("hot", "cold"),
+    "energy": ("true or false", lambda value: isinstance(value, bool)),
+}
+MACHINE: Mapping[str, Form] = {
+    "id": ("eight hexadecimal digits", lambda value: _matches(r"[0-9a-f]{8}", value)),
+    "cpu": TEXT,
+    "cores": COUNT,
+    "memory_bytes": COUNT,
+    "system": TEXT,
+    "python": ("a version", lambda value: _matches(r"\d+\.\d+\.[\w.+]+", value)),
+    "cards": ("a list of texts", lambda value: isinstance(value, list) and all(map(_is_text, value))),
+}
+KERNEL: Mapping[str, Form] = {
+    "chapter": TEXT,
+    "title": TEXT,
+    "error_unit": TEXT,
+    "flops": ("an object", lambda value: isinstance(value, dict)),
+    "traffic": ("an object", lambda value: isinstance(value, dict)),
+}
+
+
+def _matches(pattern: str, value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(pattern, value) is not None
+
+
+def check_header(header: Mapping[str, Any], folder: str) -> Iterator[Finding]:
+    """What the header of the run in a ``folder`` of that name lacks, or holds in another form."""
+    yield from _forms(header, PARTS, "")
+    for part, form in LATER.items():
+        if part in header:
+            yield from _forms(header, {part: form}, "")
+        else:
+            says = f"has no {part!r}: it does not tell which texts of the kernels were measured"
+            yield Finding(WARNING, "header", says, HEADER)
+    yield from _forms(header, {part: form for part, form in OPTIONAL.items() if part in header}, "")
+    settings, machine = (part_of(header, name) for name in ("settings", "machine"))
+    yield from _forms(settings, SETTINGS, "settings ")
+    known = {key: form for key, form in LATER_SETTINGS.items() if key in settings}
+    yield from _forms(settings, known, "settings ")
+    yield from _forms(machine, MACHINE, "machine ")
+    for name, kernel in part_of(header, "kernels").items():
+        if isinstance(kernel, dict):
+            yield from _forms(kernel, KERNEL, f"kernels {shown(name, 40)} ")
+    unknown = header.keys() - {"schema", *PARTS, *LATER, *OPTIONAL}
+    for key in sorted(unknown):
+        yield Finding(WARNING, "header", "holds what no header of this xpbench does", _at(key))
+    for key in sorted(settings.keys() - {*SETTINGS, *LATER_SETTINGS}):
+        yield Finding(
+            WARNING, "header", "has a setting that this xpbench does not", _at(f"settings {key}")
+        )
+    yield from _name(header.get("name"), folder)
+    yield from _forks(settings.get("forks"))
+
+
+def part_of(header: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A part that is an object, and an empty one where it is not."""
+    part = header.get(name)
+    return part if isinstance(part, dict) else {}
+
+
+def forks_planned(header: Mapping[str, Any]) -> int | None:
+    """The forks of the plan; ``None`` where the header does not tell."""
+    forks = part_of(header, "settings").get("forks")
+    return forks if SETTINGS["forks"][1](forks) else None
+
+
+def looks_planned(header: Mapping[str, Any]) -> int:
+    """How often the run may look at its verdicts, and then measure more forks."""
+    looks = part_of(header, "settings").get("looks")
+    return int(looks) if LATER_SETTINGS["looks"][1](looks) else 1
+
+
+def planned(header: Mapping[str, Any]) -> tuple[list[Case], list[Finding]]:
+    """The cases planned, and what is amiss with them."""
+    cases: list[Case] = []
+    found: list[Finding] = []
+    records = header.get("cases")
+    records = records if isinstance(records, list) else []
+    if len(records) > MOST_CASES:
+        says = f"plans more than {MOST_CASES} cases, of which no more are looked at"
+        found.append(Finding(ERROR, "plan", says, _at("cases")))
+    for index, record in enumerate(itertools.islice(records, MOST_CASES)):
+        try:
+            case = read_case(record)
+        except XpbenchError as fault:
+            found.append(Finding(ERROR, "plan", shown(fault, 200), _at(f"cases {index}")))
+            continue
+        if case.dtype not in DTYPES or case.precision not in PRECISIONS:
+            says = "has a dtype or a precision that there is not"
+            found.append(Finding(ERROR, "plan", says, _at(f"cases {index}")))
+            continue
+        cases.append(case)
+    return cases, [*found, *_plan(header, cases)]
+
+
+def _plan(header: Mapping[str, Any], cases: list[Case]) -> Iterator[Finding]:
+    settings, kernels = part_of(header, "settings"), part_of(header, "kernels")
+    if not cases:
+        yield Finding(ERROR, "plan", "plans no case: there is nothing to publish", HEADER)
+    for case, count in Counter(cases).items():
+        if count > 1:
+            yield Finding(ERROR, "plan", "plans a case more than once", shown(case))
+        if case.threads != settings.get("threads") or case.precision != settings.get("precision"):
+            says = "has other threads, or another precision, than the run"
+            yield Finding(ERROR, "plan", says, shown(case))
+    for name in dict.fromkeys(case.kernel for case in cases):
+        if name not in kernels:
+            yield Finding(
+                ERROR, "plan", "is planned, and the header does not tell what it is", shown(name)
+            )
+    rows = Counter(case.row for case in cases)
+    if rows and max(rows.values()) > MOST_IN_A_ROW:
+        yield Finding(ERROR, "plan", f"has rows of more than {MOST_IN_A_ROW} backends", HEADER)
+
+
+def _forms(part: Mapping[str, Any], forms: Mapping[str, Form], above: str) -> Iterator[Finding]:
+    for key, (form, holds) in forms.items():
+        if key not in part:
+            yield Finding(ERROR, "header", "is missing: a reader needs it", _at(f"{above}{key}"))
+        elif not holds(part[key]):
+            yield Finding(ERROR, "header", f"must be {form}", _at(f"{above}{key}"))
+
+
+def _name(name: Any, folder: str) -> Iterator[Finding]:
+    if not _is_text(name):
+        return
+    if not re.fullmatch(r"[\w.+-]{1,80}", name):
+        says = "a name has letters, digits and . _ + - alone: it becomes a folder and a link"
+        yield Finding(WARNING, "header", says, _at("name"))
+    elif name != folder:
+        says = f"is {name}, and the folder is called {shown(folder)}: a run is cited by one name"
+        yield Finding(WARNING, "header", says, _at("name"))
+
+
+def _forks(forks: Any) -> Iterator[Finding]:
+    if type(forks) is int and forks < MIN_FORKS:
+        says = f"are fewer than the {MIN_FORKS} that a verdict takes: nobody may say what is faster"
+        yield Finding(ERROR, "forks", says, _at("settings forks"))
+    elif type(forks) is int and forks == MIN_FORKS:
+        says = "are the fewest of a verdict: six and more tell much more apart"
+        yield Finding(NOTE, "forks", says, _at("settings forks"))
+
+
+def _at(key: str) -> str:
+    return f"{HEADER} {shown(key)}"

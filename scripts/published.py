@@ -1,0 +1,242 @@
+"""Makes everything that is shown of the runs in results/published: their tables, the list of them, the
+README's pictures, and pages for the site.
+
+    python scripts/published.py              what is committed, and the pages into build/gallery
+    python scripts/published.py --check      exit 1 where what is committed is not what would be made
+"""
+
+import argparse
+import contextlib
+import importlib
+import io
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import typer
+from published_page import Entry, index
+from rich.console import Console
+
+from xpbench.bench import calibration, journal
+from xpbench.bench.cli import app
+from xpbench.bench.commands.table import table
+from xpbench.bench.journal import HEADER, Run
+from xpbench.bench.report.calibration_table import as_table, rate_words
+from xpbench.bench.report.markdown import escape
+from xpbench.bench.report.overall import overall
+from xpbench.bench.report.quantities import volume
+from xpbench.bench.report.records import records, visible
+from xpbench.bench.report.summary import summarise
+from xpbench.bench.twins import base_of
+
+ROOT = Path(__file__).resolve().parent.parent
+PUBLISHED = Path("results/published")
+INDEX = PUBLISHED / "README.md"
+PAGES = Path("build/gallery")
+NOTES = "notes.md"
+FEW_NAMES = 5
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A file of the README or the site, and what is typed after ``xpbench`` to make it."""
+
+    file: str
+    command: str
+
+
+PICTURES = (Picture("docs/table.svg", "table results/published/epyc-2cpu-default --format svg"),)
+"""Only what comes out the same to the last byte: what is committed is held against its command."""
+
+
+def made(root: Path) -> Iterator[tuple[Path, bytes]]:
+    """What is committed under ``root`` of the published runs, file by file."""
+    runs = published(root)
+    found = {run.name: calibrated(run) for run in runs if calibration.is_of_twins(run)}
+    for run in runs:
+        text = fenced(run, found[run.name]) if run.name in found else tables(run)
+        yield run.path.relative_to(root) / "table.md", text.encode()
+    parts = {"runs": listed([entry(run, found.get(run.name)) for run in runs])}
+    parts |= {name: f"```\n{text}```\n" for name, (text, _) in found.items()}
+    yield INDEX, filled((root / INDEX).read_text(), parts).encode()
+    for picture in PICTURES:
+        yield Path(picture.file), drawn(picture, root)
+
+
+def published(root: Path) -> list[Run]:
+    """The runs of the gallery, the newest first."""
+    folders = sorted(file.parent for file in (root / PUBLISHED).glob(f"*/{HEADER}"))
+    runs = [journal.read(folder) for folder in folders]
+    return sorted(runs, key=lambda run: str(run.header.get("created")), reverse=True)
+
+
+def tables(run: Run) -> str:
+    """The tables of a run in Markdown, as ``xpbench table --format md`` writes them."""
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch) / "table.md"
+        table([run.path], form="md", out=file)
+        return file.read_text()
+
+
+def calibrated(run: Run) -> tuple[str, str]:
+    """What a calibration found, as ``xpbench calibrate --show`` prints it, and its first line alone."""
+    stored = json.loads((run.path / calibration.CALIBRATION).read_bytes())
+    found = calibration.calibrate(run, stored["forks"])
+    file = io.StringIO()
+    Console(file=file, width=80, color_system=None, legacy_windows=False).print(as_table(found))
+    text = "".join(f"{line.rstrip()}\n" for line in file.getvalue().splitlines())
+    return text, f"equal backends called different: {rate_words(found.errors.pairs)} pairs"
+
+
+def fenced(run: Run, found: tuple[str, str]) -> str:
+    return f"# {escape(visible(run.name))}\n\n```\n{found[0]}```\n"
+
+
+def entry(run: Run, found: tuple[str, str] | None) -> Entry:
+    """A run's line in the list."""
+    header, machine = run.header, run.header["machine"]
+    kernels = list(dict.fromkeys(case.kernel for case in run.cases))
+    words = [
+        f"{machine.get('cpu')}, {machine.get('cores')} CPUs",
+        volume(float(machine["memory_bytes"])) if machine.get("memory_bytes") else "",
+        str(machine.get("system") or "").split(" ")[0],
+        "a virtual machine" if machine.get("hypervisor") else "",
+        *(str(card) for card in machine.get("cards") or ()),
+    ]
+    backends = dict.fromkeys(base_of(case.backend) for case in run.cases)
+    measured = [
+        ", ".join(kernels) if len(kernels) <= FEW_NAMES else f"{len(kernels)} kernels",
+        "/".join(dict.fromkeys(case.size_name or case.size_text for case in run.cases)),
+        "/".join(dict.fromkeys(case.dtype for case in run.cases)),
+        f"every one of {', '.join(backends)} against itself" if found else ", ".join(backends),
+    ]
+    note = run.path / NOTES
+    return Entry(
+        name=run.name,
+        folder=run.path.name,
+        machine=", ".join(filter(None, words)),
+        measured="; ".join(measured),
+        cases=len(run.cases),
+        forks=int(header["settings"].get("forks") or 0),
+        versions=", ".join(versions(run)),
+        day=str(header.get("created"))[:10],
+        says=found[1] if found else verdict(run),
+        note=" ".join(note.read_text().split()) if note.is_file() else "",
+    )
+
+
+def versions(run: Run) -> Iterator[str]:
+    """Of every backend the library that it is named after, or the first it has."""
+    seen: dict[str, str] = {}
+    for backend, told in run.header["versions"].items():
+        name = base_of(backend)
+        library = name if name in told else next(iter(told), None)
+        if library is not None:
+            seen[library] = f"{library} {told[library]}"
+    yield from (seen[library] for library in sorted(seen))
+
+
+def verdict(run: Run) -> str:
+    """The run in a sentence, as its page begins; nothing where this xpbench makes no pages yet."""
+    try:
+        prepared = importlib.import_module("xpbench.bench.report.sheet").prepared
+        verdicts = importlib.import_module("xpbench.bench.report.verdict").verdicts
+    except (ImportError, AttributeError):
+        return ""
+    rows = prepared(records(summarise([run])))
+    return str(next(iter(verdicts(rows, overall([run])).values()), ""))
+
+
+def listed(entries: list[Entry]) -> str:
+    """The list of runs in Markdown."""
+    head = "| run | machine | measured | forks | versions | what it says |\n"
+    rows = [
+        [
+            f"[{cell(one.name)}]({quote(one.folder)}/table.md)<br>{cell(one.day)}",
+            cell(one.machine),
+            f"{cell(one.measured)}<br>{one.cases} cases",
+            str(one.forks),
+            cell(one.versions),
+            "<br>".join(filter(None, [cell(one.says), cell(one.note)])),
+        ]
+        for one in entries
+    ]
+    return (
+        head
+        + "| --- | --- | --- | --: | --- | --- |\n"
+        + "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    )
+
+
+def cell(text: str) -> str:
+    return escape(visible(text))
+
+
+def filled(text: str, parts: dict[str, str]) -> str:
+    """``text`` with each part between its markers, ``<!-- name -->`` and ``<!-- /name -->``."""
+    for name, part in parts.items():
+        markers = re.compile(
+            rf"(<!-- {re.escape(name)} -->\n).*?(<!-- /{re.escape(name)} -->)", re.DOTALL
+        )
+        text = markers.sub(lambda match, part=part: f"{match[1]}\n{part}\n{match[2]}", text)
+    return text
+
+
+def drawn(picture: Picture, root: Path) -> bytes:
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch) / Path(picture.file).name
+        with contextlib.chdir(root):
+            app([*picture.command.split(), "-o", str(file)], standalone_mode=False)
+        return file.read_bytes()
+
+
+def write_pages(root: Path) -> None:
+    """A page for every run that has one, and one that lists them; they are for the site, not for git."""
+    folder = root / PAGES
+    folder.mkdir(parents=True, exist_ok=True)
+    runs = published(root)
+    with_pages = "report" in typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    entries = []
+    for run in runs:
+        found = calibrated(run) if calibration.is_of_twins(run) else None
+        entries.append(entry(run, found))
+        if with_pages and found is None:
+            page = folder / f"{run.path.name}.html"
+            command = [sys.executable, "-m", "xpbench", "report", str(run.path), "-o", str(page)]
+            subprocess.run(command, check=True)
+        elif found is not None:
+            (folder / f"{run.path.name}.txt").write_text(found[0])
+    pages = {file.stem: file.name for file in folder.iterdir() if file.stem != "index"}
+    (folder / "index.html").write_text(index(entries, pages))
+    print(f"{folder / 'index.html'} lists {len(entries)} runs")
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where files differ")
+    parser.add_argument("--root", type=Path, default=ROOT, help="the checkout")
+    options = parser.parse_args(arguments)
+    root = options.root.resolve()
+    stale = []
+    for file, content in made(root):
+        path = root / file
+        if path.is_file() and path.read_bytes() == content:
+            continue
+        stale.append(str(file))
+        if not options.check:
+            path.write_bytes(content)
+    for file in stale:
+        print(f"{file} {'is not what `make gallery` makes' if options.check else 'is made anew'}")
+    if not options.check:
+        write_pages(root)
+    return int(options.check and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
