@@ -14,6 +14,7 @@ from xpbench.bench.commands.calibrate import calibrate
 from xpbench.bench.commands.compare import compare
 from xpbench.bench.commands.crossover import crossover
 from xpbench.bench.commands.doctor import doctor
+from xpbench.bench.commands.plot import plot
 from xpbench.bench.commands.table import table
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.options import (
@@ -214,6 +215,7 @@ def verify(
 
 # In the order of the help.
 app.command(epilog="Example: xpbench table results/20261123-1200-default --format md > table.md")(table)
+app.command(epilog="Example: xpbench plot results/night --kind scaling -o scaling.svg")(plot)
 app.command(epilog="Example: xpbench compare results/before results/after --format md")(compare)
 app.command(epilog="Example: xpbench ab old/.venv new/.venv matmul svd --backend numpy")(ab)
 app.command(epilog="Example: xpbench crossover matmul --backend numpy --backend jax")(crossover)
