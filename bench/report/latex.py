@@ -9,7 +9,7 @@ from xpbench.bench.report.sheet import Sheet
 WIDTH = 84
 """So many characters of the smallest letters fit into a line of the class article."""
 _LETTERS = ((66, r"\small"), (76, r"\footnotesize"))
-"""Larger letters, for grids of at most so many characters; wider ones are in scriptsize."""
+"""Larger letters, for grids of at most so many characters."""
 LONGEST = 40
 """A grid of more lines is broken over pages."""
 
@@ -40,8 +40,8 @@ _SIGNS = {
     "★": r"$\star$",
     "†": r"$\dagger$",
     "‡": r"$\ddagger$",
-    "§": r"\S{}",
-    "¶": r"\P{}",
+    "§": r"$\mathsection$",
+    "¶": r"$\mathparagraph$",
     "◊": r"$\diamond$",
     "↓": r"$\downarrow$",
     "°": r"$^\circ$",
@@ -81,10 +81,12 @@ def as_latex(sheet: Sheet) -> str:
     """A table with the rules of the package booktabs for every grid, a ``longtable`` where it is long;
     the two lines of a cell are two rows. Marks and reasons follow as paragraphs.
     """
-    blocks = [r"% needs \usepackage{booktabs,longtable}; a longtable cannot stand in two columns"]
+    blocks = [r"% needs \usepackage{booktabs,longtable}; a longtable settles in the third run of LaTeX"]
+    widest = max((_width(grid) for part in sheet.parts for grid in part.grids), default=0)
+    letters = next((size for most, size in _LETTERS if widest <= most), r"\scriptsize")
     blocks.append(rf"\noindent {escape(sheet.title)}\par")
     for part in sheet.parts:
-        blocks += [_table(grid) for grid in part.grids]
+        blocks += [_table(grid, letters) for grid in part.grids]
         blocks += [
             rf"{{\footnotesize\raggedright\noindent {escape(text)}\par}}"
             for text in (" · ".join(part.legend), *part.notes)
@@ -93,10 +95,12 @@ def as_latex(sheet: Sheet) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def _table(grid: Grid) -> str:
-    """The caption and the table, in letters of a size that lets it fit."""
-    width = sum(grid.widths) + GAP * (len(grid.head) - 1)
-    letters = next((size for most, size in _LETTERS if width <= most), r"\scriptsize")
+def _width(grid: Grid) -> int:
+    return sum(grid.widths) + GAP * (len(grid.head) - 1)
+
+
+def _table(grid: Grid, letters: str) -> str:
+    """The caption and the table, in letters of this size."""
     rows = [line for row in grid.rows for line in _lines(row)]
     head = [r"\toprule", *_lines(_heads(grid.head)), r"\midrule"]
     columns = f"@{{}}{'l' * len(grid.head)}@{{}}"

@@ -148,10 +148,9 @@ def _columns(
 
 
 def _captions(names: Mapping[Group, str], label: float, page: Page, top: float) -> None:
-    axes = page.canvas(top, LINE)
     for group, left, wide in _columns(names, label, page.width):
         text = shortened(names[group], wide, HEAD, bold=True)
-        write(axes, left + wide / 2, LINE / 2, text, size=HEAD, bold=True, ha="center")
+        write(page.sheet, left + wide / 2, top + LINE / 2, text, size=HEAD, bold=True, ha="center")
 
 
 def _rows(
@@ -165,10 +164,9 @@ def _rows(
 ) -> None:
     """The kernels of a chapter: their names once, and axes for every group."""
     high = _height(known) * len(kernels)
-    labels = page.canvas(top, high)
     for index, kernel in enumerate(kernels):
         text = shortened(kernel, label - 0.1, bold=True)
-        write(labels, MARGIN, high * (index + 0.5) / len(kernels), text, bold=True)
+        write(page.sheet, MARGIN, top + high * (index + 0.5) / len(kernels), text, bold=True)
     for group, left, wide in _columns(names, label, page.width):
         axes = page.axes(left, top, wide, high)
         axes.set(xlim=scale.ends, ylim=(len(kernels), 0), yticks=[])
@@ -204,7 +202,8 @@ def _against_time(
         axes.axvline(1, color=QUIET, linewidth=0.7, linestyle=(0, (4, 2)), zorder=1)
         ticks = sorted({1.0, *log_ticks(*ends)})
         axes.set_xticks(ticks, labels=[f"{compact(tick)}x" for tick in ticks])
-        axes.set_yticks([at for at, _ in scale.ticks], labels=[text for _, text in scale.ticks])
+        words = [text if group == next(iter(names)) else "" for _, text in scale.ticks]
+        axes.set_yticks([at for at, _ in scale.ticks], labels=words)
         baselines = sorted({str(r["baseline"]) for r in records if group_of(r) == group})
         whose = " or ".join(place.removesuffix("@cpu") for place in baselines)
         _below(axes, f"time over that of {whose}", HIGH)

@@ -1,5 +1,6 @@
 """What stands over a picture: what it shows, of which runs, and on which machines."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from xpbench.bench.journal import Run
@@ -73,7 +74,7 @@ def _circumstances(run: Run) -> Iterator[str]:
 def absences(records: Iterable[Record]) -> Iterator[str]:
     """Who did not run in how many cases, in the words of the table, for pictures that have no cell."""
     absent = [record for record in records if record["status"] not in ("ok", "wrong")]
-    for (place, status), found in grouped(
-        absent, lambda record: (heading_of(record), record["status"])
-    ).items():
-        yield f"{place}: {status_word(status)} in {len(found)} case{'s' * (len(found) != 1)}"
+    for place, found in grouped(absent, heading_of).items():
+        counts = Counter(status_word(record["status"]) for record in found)
+        words = [f"{word} in {n} case{'s' * (n != 1)}" for word, n in counts.items()]
+        yield f"{place}: {', '.join(words)}"

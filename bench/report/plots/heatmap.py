@@ -1,7 +1,7 @@
 """How many times as fast as the baseline is everyone, in every case, at a glance?"""
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -46,7 +46,7 @@ from xpbench.bench.report.sheet import (
     widened,
 )
 
-NARROWEST, WIDEST = 0.95, 2.2
+NARROWEST, WIDEST = 0.8, 2.2
 """How wide a column is, in inches: the words of a verdict fit."""
 ROW = 0.2
 BETWEEN = 0.14
@@ -99,7 +99,7 @@ def heatmap(shown: Selection, width: float) -> list[Strip]:
     ratios = [record["ratio"] for record in records if record["ratio"] is not None]
     strips = [
         strip
-        for band in _bands(records, width, reach_of(ratios))
+        for band in _bands(shown, width, reach_of(ratios))
         for strip in _strips(shown, band, captions(map(group_of, records)))
     ]
     if any(record["verdict"] in ("faster", "slower") for record in records):
@@ -107,11 +107,14 @@ def heatmap(shown: Selection, width: float) -> list[Strip]:
     return [*strips, *_legend(records, width)]
 
 
-def _bands(records: Sequence[Record], width: float, reach: int) -> Iterator[_Band]:
+def _bands(shown: Selection, width: float, reach: int) -> Iterator[_Band]:
     """All columns, in as few bands as there is room for; groups stay whole where they can."""
-    kernels = max(extent(kernel, BODY, True) for kernel in {r["kernel"] for r in records})
-    sizes = max(extent(size, SMALL) for size in {r["size"] for r in records})
-    label = min(kernels + sizes + 0.25, 0.45 * width)
+    records = shown.records
+    rows = {(record["kernel"], record["size"]) for record in records}
+    names = [extent(kernel, BODY, True) + 0.25 + extent(size, SMALL) for kernel, size in rows]
+    titles = [extent(_chapter(record), HEAD, True) for record in records if has_chapters(records)]
+    means = [extent(_of_cases(shown.overall), BODY, True)] if shown.overall else []
+    label = min(max(*names, *titles, *means, 0.0) + 0.1, 0.45 * width)
     capacity = max(1, int((width - label - 2 * MARGIN) / NARROWEST))
     lots: list[list[Column]] = [[]]
     for group, members in grouped(records, group_of).items():
@@ -138,8 +141,8 @@ def _strips(shown: Selection, band: _Band, names: Mapping[Group, str]) -> Iterat
     divided = has_chapters(shown.records)
     if any(names.values()):
         yield Strip(LINE + 0.03, partial(_groups, band, names))
-    for chapter, members in grouped(records, lambda r: r["chapter"] if divided else None).items():
-        title = str(chapter or "other kernels").replace("_", " ") if divided else ""
+    for members in grouped(records, lambda r: r["chapter"] if divided else None).values():
+        title = _chapter(members[0]) if divided else ""
         yield Strip(LINE + 0.05, partial(_heads, band, title))
         rows = [
             ("" if index else kernel, size, {_column(record): record for record in row})
@@ -158,35 +161,43 @@ def _strips(shown: Selection, band: _Band, names: Mapping[Group, str]) -> Iterat
         yield gap(0.15)
 
 
+def _chapter(record: Record) -> str:
+    return str(record["chapter"] or "other kernels").replace("_", " ")
+
+
+def _of_cases(figures: Iterable[Overall]) -> str:
+    counts = sorted({figure.cases for figure in figures})
+    return f"mean of the {' or '.join(map(str, counts))} that all ran"
+
+
 def _column(record: Record) -> Column:
     return group_of(record), place_of(record)
 
 
 def _groups(band: _Band, names: Mapping[Group, str], page: Page, top: float) -> None:
-    axes = page.canvas(top, LINE)
     places = zip(band.columns, band.lefts, strict=True)
     for group, members in grouped(places, lambda place: place[0][0]).items():
         left, right = members[0][1], members[-1][1] + band.each
         text = shortened(names[group], right - left, HEAD, bold=True)
-        write(axes, (left + right) / 2, LINE / 2, text, size=HEAD, bold=True, ha="center")
+        write(page.sheet, (left + right) / 2, top + LINE / 2, text, size=HEAD, bold=True, ha="center")
 
 
 def _heads(band: _Band, title: str, page: Page, top: float) -> None:
-    axes = page.canvas(top, LINE)
-    write(axes, MARGIN, LINE / 2, shortened(title, band.label, HEAD, True), size=HEAD, bold=True)
+    axes, y = page.sheet, top + LINE / 2
+    write(axes, MARGIN, y, shortened(title, band.label, HEAD, True), size=HEAD, bold=True)
     for (_, place), left in zip(band.columns, band.lefts, strict=True):
         text = shortened(place.removesuffix("@cpu"), band.each - 0.04, bold=True)
-        write(axes, left + band.each / 2, LINE / 2, text, bold=True, ha="center")
+        write(axes, left + band.each / 2, y, text, bold=True, ha="center")
 
 
 def _rows(
     band: _Band, rows: Sequence[tuple[str, str, Mapping[Column, Record]]], page: Page, top: float
 ) -> None:
-    axes = page.canvas(top, ROW * len(rows))
+    axes = page.sheet
     for index, (kernel, size, row) in enumerate(rows):
-        y, label = ROW * index, shortened(size, 0.6 * band.label, SMALL)
+        y, label = top + ROW * index, shortened(size, 0.6 * band.label, SMALL)
         if kernel:
-            axes.plot([MARGIN, band.right - 0.01], [y, y], color=RULE, linewidth=0.5, clip_on=False)
+            axes.plot([MARGIN, band.right - 0.01], [y, y], color=RULE, linewidth=0.5)
             room = band.label - extent(label, SMALL) - 0.2
             write(axes, MARGIN, y + ROW / 2, shortened(kernel, room, bold=True), bold=True)
         right = MARGIN + band.label - 0.08
@@ -197,14 +208,12 @@ def _rows(
 
 
 def _means(band: _Band, figures: Mapping[Column, Overall], page: Page, top: float) -> None:
-    axes = page.canvas(top, ROW)
     shown = {column: figures[column] for column in band.columns if column in figures}
-    counts = " or ".join(map(str, sorted({figure.cases for figure in shown.values()})))
-    text = shortened(f"mean of the {counts} that all ran", band.label - 0.08, bold=True)
-    write(axes, MARGIN, ROW / 2, text, bold=True)
+    text = shortened(_of_cases(shown.values()), band.label - 0.08, bold=True)
+    write(page.sheet, MARGIN, top + ROW / 2, text, bold=True)
     for column, left in zip(band.columns, band.lefts, strict=True):
         if column in shown:
-            _cell(axes, left, 0, band.each, _mean(shown[column], band.reach))
+            _cell(page.sheet, left, top, band.each, _mean(shown[column], band.reach))
 
 
 def _mean(figure: Overall, reach: int) -> _Look:
@@ -253,7 +262,7 @@ def _judged(record: Record, reach: int) -> _Look:
 
 
 def _cell(axes: Axes, left: float, top: float, width: float, look: _Look) -> None:
-    axes.add_patch(
+    axes.add_artist(
         Rectangle(
             (left + 0.01, top + 0.01),
             width - 0.02,
@@ -311,8 +320,7 @@ def _signs(timed: Sequence[Record]) -> Iterator[str]:
 
 def _explained(look: _Look, text: str) -> Strip:
     def draw(page: Page, top: float) -> None:
-        axes = page.canvas(top, ROW)
-        _cell(axes, MARGIN, 0, 0.3, look)
-        write(axes, MARGIN + 0.38, ROW / 2, text, colour=QUIET)
+        _cell(page.sheet, MARGIN, top, 0.3, look)
+        write(page.sheet, MARGIN + 0.38, top + ROW / 2, text, colour=QUIET)
 
     return Strip(ROW, draw)

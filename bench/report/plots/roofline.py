@@ -141,11 +141,10 @@ def _row(
     top: float,
 ) -> None:
     each = (page.width - 2 * MARGIN) / count
-    above = page.canvas(top, ABOVE)
     for index, (place, points, peak) in enumerate(row):
         left = MARGIN + index * each
         title = shortened(titles[place], each - LEFT, HEAD, True)
-        write(above, left + LEFT, ABOVE / 2, title, size=HEAD, bold=True)
+        write(page.sheet, left + LEFT, top + ABOVE / 2, title, size=HEAD, bold=True)
         wide = each - LEFT - APART
         _draw(page.axes(left + LEFT, top + ABOVE, wide, HIGH), points, peak, known, wide)
 
@@ -181,9 +180,9 @@ def _draw(
             [point.flops_per_s],
             color=sign.colour,
             marker=sign.marker,
-            markersize=4.6,
+            markersize=4.6 if named else 3.4,
             markerfacecolor=PAPER if hollow else sign.colour,
-            markeredgewidth=0.9,
+            markeredgewidth=0.9 if named else 0.7,
             zorder=3,
         )
         if above_roof(point.record):

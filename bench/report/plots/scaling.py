@@ -13,6 +13,7 @@ from xpbench.bench.report.layout import grouped, place_of
 from xpbench.bench.report.plots.heading import Group, captions, group_of
 from xpbench.bench.report.plots.style import (
     HEAD,
+    INK,
     MARGIN,
     QUIET,
     SMALL,
@@ -29,7 +30,7 @@ from xpbench.bench.report.plots.style import (
     signs,
     write,
 )
-from xpbench.bench.report.quantities import duration, percent, significant
+from xpbench.bench.report.quantities import compact, duration, percent, significant
 from xpbench.bench.report.records import Record, visible
 from xpbench.bench.report.scaling import MEAN, Exponent, abscissa, power, scaling, varying
 from xpbench.bench.report.selection import Selection, is_timed
@@ -88,7 +89,7 @@ def scaling_panels(shown: Selection, width: float) -> list[Strip]:
     divided = has_chapters(shown.records)
     for chapter, members in grouped(panels, lambda p: p.chapter if divided else "").items():
         if divided:
-            strips += paragraph(chapter, width, size=HEAD, bold=True)
+            strips += paragraph(chapter, width, size=HEAD, colour=INK, bold=True)
         for start in range(0, len(members), count):
             row = [(panel, _limits(panel, members)) for panel in members[start : start + count]]
             draw = partial(_row, row, count, known, names)
@@ -120,14 +121,14 @@ def _limits(panel: _Panel, panels: Sequence[_Panel]) -> tuple[float, float]:
     """The times that the panels of a kernel have in common."""
     same = [other for other in panels if other.kernel == panel.kernel]
     low, high = padded([time for other in same for time in other.times], 1.35)
-    absent = max(len(words) for other in same for words in [*_absent(other).values(), ()])
+    absent = max(len(_absent(other)) for other in same)
     return low, high * (high / low) ** (0.13 * absent)
 
 
-def _absent(panel: _Panel) -> Mapping[float, Sequence[Record]]:
-    """What has no time, by the abscissa it stands at."""
+def _absent(panel: _Panel) -> Mapping[tuple[str, str], Sequence[tuple[float, Record]]]:
+    """The cases that have no time, by backend and by the reason."""
     cases = [case for case in panel.cases if case[1]["status"] != "ok"]
-    return {x: [r for _, r in some] for x, some in grouped(cases, lambda case: case[0]).items()}
+    return grouped(cases, lambda case: (place_of(case[1]), case[1]["status"]))
 
 
 def _row(
@@ -139,20 +140,20 @@ def _row(
     top: float,
 ) -> None:
     each = (page.width - 2 * MARGIN) / count
-    titles = page.canvas(top, ABOVE)
     for index, (panel, limits) in enumerate(row):
         left = MARGIN + index * each
-        _title(titles, panel, names[panel.group], left, each)
+        _title(page, panel, names[panel.group], left, top, each)
         _draw(page.axes(left + LEFT, top + ABOVE, each - LEFT - 0.12, HIGH), panel, limits, known)
 
 
-def _title(axes: Axes, panel: _Panel, caption: str, left: float, width: float) -> None:
+def _title(page: Page, panel: _Panel, caption: str, left: float, top: float, width: float) -> None:
     name = shortened(panel.kernel, width - 0.15, bold=True)
-    write(axes, left + 0.05, ABOVE - 0.1, name, bold=True)
+    write(page.sheet, left + 0.05, top + ABOVE - 0.1, name, bold=True)
     room = width - extent(name, bold=True) - 0.25
     if caption and room > 0.3:
         text = shortened(caption, room, SMALL)
-        write(axes, left + width - 0.12, ABOVE - 0.1, text, size=SMALL, colour=QUIET, ha="right")
+        right, y = left + width - 0.12, top + ABOVE - 0.1
+        write(page.sheet, right, y, text, size=SMALL, colour=QUIET, ha="right")
 
 
 def _draw(axes: Axes, panel: _Panel, limits: tuple[float, float], known: Mapping[str, Sign]) -> None:
@@ -177,13 +178,19 @@ def _draw(axes: Axes, panel: _Panel, limits: tuple[float, float], known: Mapping
     _guide(axes, panel, abscissas)
     for place, records in grouped(panel.cases, lambda case: place_of(case[1])).items():
         _line(axes, [(x, r) for x, r in records if is_timed(r)], known[place])
-    for x, absent in _absent(panel).items():
-        for index, record in enumerate(absent):
-            sign, y = known[place_of(record)], 0.95 - 0.1 * index
-            across = axes.get_xaxis_transform()
-            axes.plot([x], [y], color=sign.colour, marker=sign.marker, markersize=3.2, transform=across)
-            text = f"{status_word(record['status'])}  "
-            write(axes, x, y, text, size=SMALL, colour=QUIET, ha="right", transform=across)
+    for row, ((place, status), members) in enumerate(_absent(panel).items()):
+        _without_time(axes, abscissas, [x for x, _ in members], row, known[place], status_word(status))
+
+
+def _without_time(
+    axes: Axes, abscissas: Sequence[float], where: Sequence[float], row: int, sign: Sign, word: str
+) -> None:
+    """At the top of a panel, signs at the sizes that have no time, and the word that says why."""
+    y, across = 0.95 - 0.1 * row, axes.get_xaxis_transform()
+    for x in where:
+        axes.plot([x], [y], color=sign.colour, marker=sign.marker, markersize=3.2, transform=across)
+    text, side = (f"  {word}", "left") if where[0] == abscissas[0] else (f"{word}  ", "right")
+    write(axes, where[0], y, text, size=SMALL, colour=QUIET, ha=side, transform=across)
 
 
 def _line(axes: Axes, points: Sequence[tuple[float, Record]], sign: Sign) -> None:
@@ -216,7 +223,7 @@ def _guide(axes: Axes, panel: _Panel, abscissas: Sequence[float]) -> None:
         return
     end = min(last) / UNDER
     line = [end * (x / abscissas[-1]) ** exponent for x in abscissas]
-    axes.plot(abscissas, line, color=QUIET, linewidth=0.7)
+    axes.plot(abscissas, line, color="#9aa0a6", linewidth=0.6)
     unit = "flops" if panel.model.flops is not None else "bytes"
     text = f"{power(panel.model, exponent)} {unit}"
     write(axes, 0.99, 0.06, text, size=SMALL, colour=QUIET, ha="right", transform=axes.transAxes)
@@ -227,6 +234,8 @@ def _tick(panel: _Panel, value: float) -> str:
     names = {record["size_name"] for x, record in panel.cases if x == value}
     if len(panel.keys) > 1 and len(names) == 1 and (name := names.pop()):
         return str(name)
+    if value >= 1e5:
+        return compact(value)
     return f"{value:.0f}" if value == math.floor(value) else significant(value)
 
 

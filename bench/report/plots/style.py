@@ -94,11 +94,21 @@ class Sign:
 
 @dataclass(frozen=True)
 class Page:
-    """A figure of ``width`` and ``height`` in inches, on which places are told from the upper left."""
+    """A figure of ``width`` and ``height`` in inches, on which places are told from the upper left;
+    ``sheet`` has them for its coordinates.
+    """
 
     figure: Figure
+    sheet: Axes
     width: float
     height: float
+
+    @classmethod
+    def blank(cls, width: float, height: float) -> "Page":
+        figure = Figure(figsize=(width, height), facecolor=PAPER)
+        sheet = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0), autoscale_on=False)
+        sheet.axis("off")
+        return cls(figure, sheet, width, height)
 
     def axes(self, left: float, top: float, width: float, height: float) -> Axes:
         """Axes there, all four in inches."""
@@ -110,13 +120,6 @@ class Page:
                 height / self.height,
             )
         )
-
-    def canvas(self, top: float, height: float) -> Axes:
-        """Axes over the whole width that show nothing of themselves, with inches for coordinates."""
-        axes = self.axes(0, top, self.width, height)
-        axes.set(xlim=(0, self.width), ylim=(height, 0))
-        axes.axis("off")
-        return axes
 
 
 @dataclass(frozen=True)
@@ -153,7 +156,7 @@ def drawn(strips: Sequence[Strip], width: float, form: str) -> bytes:
             f"a picture of {width:g} by {height:.0f} inches is too large for a PNG: choose fewer cases, "
             "e.g. with --chapter or --size, or write an SVG"
         )
-    page = Page(Figure(figsize=(width, height), facecolor=PAPER), width, height)
+    page = Page.blank(width, height)
     top = MARGIN
     for strip in strips:
         strip.draw(page, top)
@@ -205,8 +208,18 @@ def write(
 
 def extent(text: str, size: float = BODY, bold: bool = False) -> float:
     """How wide ``text`` is, in inches."""
-    font = FontProperties(family="sans-serif", size=size, weight="bold" if bold else "normal")
-    return float(text_to_path.get_text_width_height_descent(readable(text), font, ismath=False)[0]) / 72
+    return sum(_advance(character, bold) for character in readable(text)) * size / 72
+
+
+@cache
+def _advance(character: str, bold: bool) -> float:
+    """How far one character reaches, in times of the size of the letters."""
+    font = FontProperties(family="sans-serif", size=1, weight="bold" if bold else "normal")
+    twice, once = (
+        text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]
+        for text in (f"n{character}n", "nn")
+    )
+    return float(twice - once)
 
 
 def shortened(text: str, width: float, size: float = BODY, bold: bool = False) -> str:
@@ -235,19 +248,13 @@ def paragraph(
 ) -> list[Strip]:
     """Strips with the lines of ``text``."""
 
+    height = LINE * size / BODY
+
     def line(words: str) -> Strip:
-        return Strip(
-            LINE * size / BODY,
-            lambda page, top: write(
-                page.canvas(top, LINE * size / BODY),
-                MARGIN,
-                LINE * size / BODY / 2,
-                words,
-                size=size,
-                colour=colour,
-                bold=bold,
-            ),
-        )
+        def draw(page: Page, top: float) -> None:
+            write(page.sheet, MARGIN, top + height / 2, words, size=size, colour=colour, bold=bold)
+
+        return Strip(height, draw)
 
     return [line(words) for words in wrapped(text, width - 2 * MARGIN, size, bold)] if text else []
 
@@ -272,8 +279,9 @@ def key(known: Mapping[str, Sign], width: float, *, dashed: bool = False) -> Str
     height = (row + 1) * LINE
 
     def draw(page: Page, top: float) -> None:
-        axes = page.canvas(top, height)
-        for (x, y, name), sign in zip(placed, known.values(), strict=True):
+        axes = page.sheet
+        for (x, below, name), sign in zip(placed, known.values(), strict=True):
+            y = top + below
             if dashed:
                 axes.plot([x, x + sample], [y, y], color=sign.colour, linestyle=sign.dash, linewidth=1.3)
             axes.plot([x + sample / 2], [y], color=sign.colour, marker=sign.marker, markersize=4.5)

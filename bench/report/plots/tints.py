@@ -27,7 +27,7 @@ PROVEN, UNPROVEN = 0.22, 0.09
 """How much of a colour the least proven difference has, and every one that is not proven."""
 BLACK = "#000000"
 """With this, one of two inks has a contrast of 4.5 on any colour; with a dark grey none may."""
-STEPS = 96
+STEPS = 64
 """How many colours the scale is drawn with."""
 
 
@@ -35,7 +35,7 @@ def reach_of(ratios: Iterable[float]) -> int:
     """Where the scale ends, on a log of base 2: all but the largest twentieth are within."""
     sizes = sorted(abs(math.log2(ratio)) for ratio in ratios)
     typical = sizes[int(0.95 * (len(sizes) - 1))] if sizes else 0.0
-    return min(MOST, max(FEWEST, math.ceil(typical)))
+    return min(MOST, max(FEWEST, math.ceil(round(typical, 2))))
 
 
 def tint(ratio: float, reach: int) -> Tint:
@@ -61,21 +61,22 @@ def scale(reach: int, width: float) -> Strip:
     length, height, strip = min(4.2, width - 2 * MARGIN - 1.2), 0.13, 2.1 * LINE
 
     def draw(page: Page, top: float) -> None:
-        axes = page.canvas(top, strip)
-        left = (page.width - length) / 2
+        axes, left = page.sheet, (page.width - length) / 2
         for step in range(STEPS):
             face = tint(2 ** (reach * (2 * (step + 0.5) / STEPS - 1)), reach)
             x = left + length * step / STEPS
-            axes.add_patch(
-                Rectangle((x, 0), length / STEPS, height, facecolor=face, edgecolor=face, linewidth=0.3)
+            axes.add_artist(
+                Rectangle(
+                    (x, top), length / STEPS, height, facecolor=face, edgecolor=face, linewidth=0.3
+                )
             )
         for power in range(-reach, reach + 1):
             x = left + length * (power + reach) / (2 * reach)
-            axes.plot([x, x], [height, height + 0.03], color=QUIET, linewidth=0.6)
+            axes.plot([x, x], [top + height, top + height + 0.03], color=QUIET, linewidth=0.6)
             text = f"{2 ** abs(power)}x"
-            write(axes, x, height + 0.1, text, size=SMALL, colour=QUIET, ha="center")
-        write(axes, left - 0.08, height / 2, "faster", ha="right")
-        write(axes, left + length + 0.08, height / 2, "slower")
+            write(axes, x, top + height + 0.1, text, size=SMALL, colour=QUIET, ha="center")
+        write(axes, left - 0.08, top + height / 2, "faster", ha="right")
+        write(axes, left + length + 0.08, top + height / 2, "slower")
 
     return Strip(strip, draw)
 
