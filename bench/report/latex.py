@@ -71,9 +71,10 @@ def _sign(character: str) -> str:
         return _SIGNS[character]
     if character.isascii():
         return character
-    base, *accents = unicodedata.normalize("NFD", character)
-    if len(accents) == 1 and base.isascii() and accents[0] in _ACCENTS:
-        return f"{_ACCENTS[accents[0]]}{{{base}}}"
+    decomposed = unicodedata.normalize("NFD", character)
+    base, accent = decomposed[0], decomposed[1:]
+    if base.isascii() and accent in _ACCENTS:
+        return f"{_ACCENTS[accent]}{{{base}}}"
     return f"U+{ord(character):04X}"
 
 

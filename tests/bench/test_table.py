@@ -22,6 +22,7 @@ from rich.console import Console
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.measurement import STATUSES, Measurement
 from xpbench.bench.report import records as records_module
+from xpbench.bench.report.latex import escape
 from xpbench.bench.report.metrics import calls_to_break_even
 from xpbench.bench.report.records import records, visible
 from xpbench.bench.report.summary import COLUMNS, NOT_FINITE, summarise
@@ -511,7 +512,7 @@ def test_latex_compiles_whatever_the_text(runs: Any, tmp_path: Path) -> None:
 @without_latex
 @without_pdftotext
 def test_latex_shows_text_as_the_characters_it_has(runs: Any, tmp_path: Path) -> None:
-    told = [r"\input{x} 100% #1 $x$ ~^&", "a | b <c> [d] *e*", "--f ,,g ?`h", 'é ö ç Å "i"', "\u202ej"]
+    told = [r"\input{x} 100% #1 $x$ ~^&", "a | b <c> [d] *e*", "--f ,,g ?`h", 'i "j"', "\u202ej"]
     frame = pd.concat([evil_run(runs, text) for text in told], ignore_index=True)
     compile_latex(render(frame, "latex"), tmp_path)
     # The font's accents that stand alone, and its quotes, are signs of their own.
@@ -519,6 +520,10 @@ def test_latex_shows_text_as_the_characters_it_has(runs: Any, tmp_path: Path) ->
     seen = " ".join("".join(pages(tmp_path)).translate(likewise).split())
     for text in told:
         assert f"failed: {visible(text)}[n=512]: {visible(text)}" in seen
+
+
+def test_latex_writes_accents_and_tells_the_number_of_what_it_lacks() -> None:
+    assert escape("é ö ç Å ñ 雪") == r"\'{e} \"{o} \c{c} \r{A} \~{n} U+96EA"
 
 
 @without_latex

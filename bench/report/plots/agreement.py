@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from matplotlib.axes import Axes
 
@@ -222,14 +223,19 @@ def _limit(axes: Axes, scale: _Scale, *, upright: bool) -> None:
 
 def _below(axes: Axes, text: str, high: float) -> None:
     """What the axis at the foot of axes of so many inches says."""
-    where = {"transform": axes.transAxes, "ha": "center"}
-    write(axes, 0.5, -0.3 / high, text, size=SMALL, colour=QUIET, **where)
+    across = axes.transAxes
+    write(axes, 0.5, -0.3 / high, text, size=SMALL, colour=QUIET, ha="center", transform=across)
 
 
 def _point(axes: Axes, x: float, y: float, record: Record, sign: Sign) -> None:
     axes.plot([x], [y], color=sign.colour, marker=sign.marker, markersize=3.6, zorder=3)
     if record["agrees"] is False:
-        ring = {"marker": "o", "markersize": 8, "markerfacecolor": "none", "markeredgewidth": 1.1}
+        ring: dict[str, Any] = {
+            "marker": "o",
+            "markersize": 8,
+            "markerfacecolor": "none",
+            "markeredgewidth": 1.1,
+        }
         axes.plot([x], [y], color=ALARM, zorder=4, **ring)
         text = f"{status_word('wrong')}   "
         write(axes, x, y, text, size=SMALL, colour=ALARM, bold=True, ha="right")

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from matplotlib.axes import Axes
 
@@ -170,7 +171,8 @@ def _draw(
     axes.set_yticks(ticks, labels=[re.sub(r"\.0+ ", " ", rate(tick, "flop")) for tick in ticks])
     axes.grid(color="#ececec", linewidth=0.5)
     axes.set_axisbelow(True)
-    write(axes, 0.5, -0.08, "operations a compulsory byte", colour=QUIET, ha="center", **_on(axes))
+    text, across = "operations a compulsory byte", axes.transAxes
+    write(axes, 0.5, -0.08, text, colour=QUIET, ha="center", transform=across)
     _roofs(axes, peak, (left, right), wide)
     for point in points:
         sign = known[place_of(point.record)]
@@ -191,10 +193,6 @@ def _draw(
     _name(axes, named, (left, right), (bottom, highest), wide)
 
 
-def _on(axes: Axes) -> dict[str, object]:
-    return {"transform": axes.transAxes}
-
-
 def _roofs(axes: Axes, peak: Peak, across: tuple[float, float], wide: float) -> None:
     flops, moved = peak.matmul_flops or 0.0, peak.reused_bytes or 0.0
     left, right = across
@@ -205,7 +203,11 @@ def _roofs(axes: Axes, peak: Peak, across: tuple[float, float], wide: float) -> 
     bottom, top = axes.get_ylim()
     # A rate of bytes has slope one on logs; on paper it is that of the axes.
     steep = (HIGH / math.log10(top / bottom)) / (wide / math.log10(right / left))
-    turned = {"rotation": math.degrees(math.atan(steep)), "rotation_mode": "anchor", "va": "bottom"}
+    turned: dict[str, Any] = {
+        "rotation": math.degrees(math.atan(steep)),
+        "rotation_mode": "anchor",
+        "va": "bottom",
+    }
     by = f" memory {rate(moved, 'B')} ({visible(peak.reused_by)})"
     start = left * 1.15
     write(axes, start, start * moved * 1.1, by, size=SMALL, colour=INK, **turned)

@@ -45,7 +45,7 @@ _DASHES: tuple[Any, ...] = (
     *((0, (3, 1)), (0, (8, 1.5)), (0, (4, 1, 1, 1, 1, 1))),
 )
 
-_SETTINGS: dict[str, Any] = {
+_SETTINGS: dict[Any, Any] = {
     "font.family": "sans-serif",
     # The first is matplotlib's own; the others are as wide, for a reader of an SVG who lacks it.
     "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],
