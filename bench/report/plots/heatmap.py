@@ -195,7 +195,8 @@ def _rows(
 ) -> None:
     axes = page.sheet
     for index, (kernel, size, row) in enumerate(rows):
-        y, label = top + ROW * index, shortened(size, 0.6 * band.label, SMALL)
+        y, room = top + ROW * index, band.label - (extent(kernel, bold=True) + 0.2 if kernel else 0.1)
+        label = shortened(size, max(room, band.label / 2), SMALL)
         if kernel:
             axes.plot([MARGIN, band.right - 0.01], [y, y], color=RULE, linewidth=0.5)
             room = band.label - extent(label, SMALL) - 0.2
