@@ -15,6 +15,7 @@ from xpbench.bench.commands.check import check
 from xpbench.bench.commands.compare import compare
 from xpbench.bench.commands.crossover import crossover
 from xpbench.bench.commands.doctor import doctor
+from xpbench.bench.commands.plot import plot
 from xpbench.bench.commands.report import report
 from xpbench.bench.commands.table import table
 from xpbench.bench.exceptions import XpbenchError
@@ -216,6 +217,7 @@ def verify(
 
 # In the order of the help.
 app.command(epilog="Example: xpbench table results/20261123-1200-default --format md > table.md")(table)
+app.command(epilog="Example: xpbench plot results/night --kind scaling -o scaling.svg")(plot)
 app.command(epilog="Example: xpbench report results/laptop results/server -o both.html")(report)
 app.command(epilog="Example: xpbench compare results/before results/after --format md")(compare)
 app.command(epilog="Example: xpbench ab old/.venv new/.venv matmul svd --backend numpy")(ab)

@@ -23,7 +23,9 @@ MEAN = "s"
 LABEL = 20
 """The keys of a size are broken into lines of so many characters."""
 
-_Sizes = tuple[Case, ...]
+_Cases = tuple[Case, ...]
+_Size = tuple[tuple[str, int], ...]
+"""The pairs of a size, in their order."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,8 @@ def _forks(records: Sequence[Measurement]) -> dict[int, float]:
 
 
 def _exponent(run: Run, name: str, times: Mapping[Case, Mapping[int, float]]) -> Exponent | None:
-    keys = _varying(times)
-    abscissas = {case: _abscissa(case, keys) for case in times}
+    keys = varying(case.size for case in times)
+    abscissas = {case: abscissa(case.size, keys) for case in times}
     if len(set(abscissas.values())) < FEWEST_SIZES:
         return None
     cases = tuple(sorted(times, key=abscissas.__getitem__))
@@ -133,22 +135,23 @@ def _exponent(run: Run, name: str, times: Mapping[Case, Mapping[int, float]]) ->
     )
 
 
-def _varying(cases: Iterable[Case]) -> tuple[str, ...]:
-    """The keys of the size that differ between ``cases``."""
+def varying(sizes: Iterable[_Size]) -> tuple[str, ...]:
+    """The keys that differ between ``sizes``."""
     values: dict[str, set[int]] = {}
-    for case in cases:
-        for key, value in case.size:
+    for size in sizes:
+        for key, value in size:
             values.setdefault(key, set()).add(value)
     return tuple(key for key, seen in values.items() if len(seen) > 1)
 
 
-def _abscissa(case: Case, keys: Sequence[str]) -> float:
-    size = dict(case.size)
+def abscissa(size: _Size, keys: Sequence[str]) -> float:
+    """The geometric mean of the values that ``size`` has for ``keys``."""
+    values = dict(size)
     # Rounded, because the roots of equal products may differ in their last digit.
-    return round(math.prod(size[key] for key in keys) ** (1 / len(keys)), 9) if keys else 1.0
+    return round(math.prod(values[key] for key in keys) ** (1 / len(keys)), 9) if keys else 1.0
 
 
-def _predicted(run: Run, abscissas: Sequence[float], cases: _Sizes, part: str) -> float | None:
+def _predicted(run: Run, abscissas: Sequence[float], cases: _Cases, part: str) -> float | None:
     """The slope of what the run's header says of the cost, of the kernel's ``flops`` or ``traffic``."""
     costs = run.header["kernels"].get(cases[0].kernel, {}).get(part, {})
     suffix = f"/{cases[0].dtype}" if part == "traffic" else ""
@@ -211,7 +214,7 @@ def model(e: Exponent) -> Cell:
     if e.flops is None and e.traffic is None:
         return (Line("-", "quiet"),)
     known = {"flops": e.flops, "bytes": e.traffic}
-    lines = {unit: _power(e, value) for unit, value in known.items() if value is not None}
+    lines = {unit: power(e, value) for unit, value in known.items() if value is not None}
     if len(lines) == 2 and len(set(lines.values())) == 1:
         return (Line(lines["flops"]),)
     return tuple(Line(f"{text} {unit}") for unit, text in lines.items()) or (Line("-", "quiet"),)
@@ -225,8 +228,8 @@ def fitted(e: Exponent) -> Cell:
     return (Line(f"{text} ±{(e.high - e.low) / 2:.2f}"),)
 
 
-def _power(e: Exponent, exponent: float) -> str:
-    """``n``, ``n^3``, ``n^2.5``; an exponent of nothing is a constant."""
+def power(e: Exponent, exponent: float) -> str:
+    """``n``, ``n^3``, ``n^2.5`` in the key of ``e``; an exponent of nothing is a constant."""
     rounded = round(exponent, 2)
     if rounded == 0:
         return "constant"

@@ -86,7 +86,7 @@ def sheet(
 
 
 def _group_of(records: Sequence[Record]) -> Callable[[Record], tuple[object, ...]]:
-    divided = _has_chapters(records)
+    divided = has_chapters(records)
 
     def group(record: Record) -> tuple[object, ...]:
         chapter = record["chapter"] if divided else None
@@ -95,7 +95,8 @@ def _group_of(records: Sequence[Record]) -> Callable[[Record], tuple[object, ...
     return group
 
 
-def _has_chapters(records: Sequence[Record]) -> bool:
+def has_chapters(records: Sequence[Record]) -> bool:
+    """Whether the kernels are so many that they are divided by chapter."""
     return len({record["kernel"] for record in records}) > FEW_KERNELS
 
 
@@ -124,7 +125,7 @@ def cell_of(record: Record, metric: str, indent: str = "") -> Cell:
     leader where another cell of its grid has it."""
     if record["status"] != "ok" and not (metric == "error" and record["error"] is not None):
         wrong = record["status"] == "wrong"
-        return (Line(indent + _word(record["status"]), "alarm" if wrong else "quiet"),)
+        return (Line(indent + status_word(record["status"]), "alarm" if wrong else "quiet"),)
     text = METRICS[metric].text(record)
     if text is None:
         return (Line(f"{indent}-", "quiet"),)
@@ -135,7 +136,7 @@ def cell_of(record: Record, metric: str, indent: str = "") -> Cell:
     marks = "".join(_marks(record))
     text = (f"{LEADS} " if record["leads"] else indent) + text + (f" {marks}" if marks else "")
     first = Line(text, "strong" if record["leads"] else "plain")
-    verdict = _verdict(record)
+    verdict = verdict_line(record)
     return (first, replace(verdict, text=indent + verdict.text)) if verdict.text else (first,)
 
 
@@ -146,7 +147,8 @@ def _agreement(record: Record) -> Cell:
     return tuple(lines)
 
 
-def _verdict(record: Record) -> Line:
+def verdict_line(record: Record) -> Line:
+    """How the time of a case stands to the baseline's, in words."""
     ratio, verdict = record["ratio"], record["verdict"]
     if ratio is None:
         return Line("")
@@ -178,7 +180,7 @@ def _undecided(row: Sequence[Record]) -> bool:
 
 
 def _marks(record: Record) -> Iterable[str]:
-    if _widened(record):
+    if widened(record):
         yield WIDENED
     if record["disturbed"] or (record["spread"] or 1) > SPREAD_NOTED:
         yield UNSETTLED
@@ -192,7 +194,8 @@ def _marks(record: Record) -> Iterable[str]:
         yield PARTIAL
 
 
-def _widened(record: Record) -> bool:
+def widened(record: Record) -> bool:
+    """Whether it was computed in another dtype than asked for."""
     return record["compute_dtype"] not in (None, record["dtype"])
 
 
@@ -206,7 +209,7 @@ def _title(records: Sequence[Record]) -> str:
 def _captioner(records: Sequence[Record]) -> Callable[[Record], str]:
     """Says of a record what its group has in common and others may not."""
     several = len({record["run"] for record in records}) > 1
-    divided = _has_chapters(records)
+    divided = has_chapters(records)
 
     def caption(record: Record) -> str:
         threads = f"{record['threads']} thread" + ("" if record["threads"] == 1 else "s")
@@ -247,8 +250,8 @@ def legend(records: Sequence[Record], metric: str) -> Iterable[str]:
     levels = {(r["forks"], r["time_level"]) for r in ran if r["time_level"] is not None}
     for forks, level in sorted(levels):
         yield f"± {percent(level)} interval of the median of {forks} forks"
-    if widened := sorted({r["compute_dtype"] for r in ran if _widened(r)}):
-        yield f"{WIDENED} computes in {' or '.join(widened)}, so not ranked"
+    if wider := sorted({r["compute_dtype"] for r in ran if widened(r)}):
+        yield f"{WIDENED} computes in {' or '.join(wider)}, so not ranked"
     if UNSETTLED in marks:
         yield f"{UNSETTLED} disturbed by other work, or forks over {percent(SPREAD_NOTED - 1)} apart"
     if SLOWED in marks:
@@ -310,11 +313,12 @@ def _notes(records: Sequence[Record]) -> Iterable[str]:
     for (heading, status, reason), group in groups.items():
         cases = [f"{record['kernel']}[{record['size']}]" for record in group]
         which = ", ".join(cases[:3]) + (f" and {len(cases) - 3} more" if len(cases) > 3 else "")
-        word = PARTIAL if status == "ok" else _word(status)
+        word = PARTIAL if status == "ok" else status_word(status)
         yield f"{heading} {word}: {which}" + (f": {reason}" if reason else "")
 
 
-def _word(status: str) -> str:
+def status_word(status: str) -> str:
+    """What stands in a cell without a time."""
     return "WRONG" if status == "wrong" else status.replace("_", " ")
 
 

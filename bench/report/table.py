@@ -11,7 +11,7 @@ from rich.console import Console
 
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.journal import Run
-from xpbench.bench.report.latex import as_latex
+from xpbench.bench.report.latex import WIDTH, as_latex
 from xpbench.bench.report.markdown import as_markdown
 from xpbench.bench.report.metrics import METRICS
 from xpbench.bench.report.overall import Overall
@@ -45,7 +45,8 @@ def render(
     a rich console prints), ``md`` and ``latex`` (text) compare: a row per kernel and size, a column
     per backend, with ``metric`` in the cells, and under it the verdict against the baseline, where
     ``metric`` is ``latency``; then, where there are any, the ``overall`` figures of the same runs
-    (see ``overall.overall``), and the parts ``closing``. Only ``rich`` keeps to ``width`` characters.
+    (see ``overall.overall``), and the parts ``closing``. ``rich`` keeps to ``width`` characters, and
+    ``latex`` to what fits on a page.
 
     Raises
     ------
@@ -58,7 +59,7 @@ def render(
         raise XpbenchError(f"metric {metric!r}: expected one of {', '.join(METRICS)}")
     if fmt in _DATA:
         return _DATA[fmt](frame)
-    shown = sheet(records(frame), metric, width if fmt == "rich" else None, overall, closing)
+    shown = sheet(records(frame), metric, _room(fmt, width), overall, closing)
     return _COMPARISONS[fmt](shown)
 
 
@@ -94,7 +95,12 @@ def render_scaling(runs: Sequence[Run], fmt: str, width: int = 80) -> Any:
         return json.dumps([asdict(exponent) for exponent in found], indent=1, allow_nan=False)
     if fmt == "plain":
         return _without_colours(as_rich(scaling_sheet(found, width)), width)
-    return _COMPARISONS[fmt](scaling_sheet(found, width if fmt == "rich" else None))
+    return _COMPARISONS[fmt](scaling_sheet(found, _room(fmt, width)))
+
+
+def _room(fmt: str, width: int) -> int | None:
+    """The characters of a line: those of a terminal, of a page, or any number."""
+    return {"rich": width, "latex": WIDTH}.get(fmt)
 
 
 def _without_colours(renderable: Any, width: int) -> str:

@@ -22,6 +22,7 @@ from rich.console import Console
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.measurement import STATUSES, Measurement
 from xpbench.bench.report import records as records_module
+from xpbench.bench.report.latex import escape
 from xpbench.bench.report.metrics import calls_to_break_even
 from xpbench.bench.report.records import records, visible
 from xpbench.bench.report.summary import COLUMNS, NOT_FINITE, summarise
@@ -476,25 +477,77 @@ def test_markdown_keeps_its_columns_and_renders_text_as_it_is(runs: Any, evil: s
     assert f"{visible(evil)}[n=512]: {visible(evil)}" in plain.replace("&amp;", "&")
 
 
-LATEX = shutil.which("pdflatex")
+LATEX, PDFTOTEXT = shutil.which("pdflatex"), shutil.which("pdftotext")
 
 
-def compile_latex(text: str, folder: Path) -> "subprocess.CompletedProcess[str]":
-    document = (
-        rf"\documentclass{{article}}\usepackage{{booktabs}}\begin{{document}}{text}\end{{document}}"
-    )
-    (folder / "t.tex").write_text(document)
+def compile_latex(text: str, folder: Path) -> str:
+    """What pdflatex says of a document with ``text`` in the class article, which must compile."""
+    head = r"\documentclass{article}\usepackage{booktabs,longtable}\begin{document}"
+    (folder / "t.tex").write_text(rf"{head}{text}\end{{document}}")
     command = [str(LATEX), "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
-    return subprocess.run(
+    answer = subprocess.run(
         command, cwd=folder, capture_output=True, text=True, errors="replace", check=False, timeout=60
     )
+    assert answer.returncode == 0, answer.stdout[-2000:]
+    return answer.stdout
 
 
-@pytest.mark.skipif(LATEX is None, reason="no pdflatex on this machine")
+def pages(folder: Path) -> list[str]:
+    """The text on every page of what was compiled."""
+    command = [str(PDFTOTEXT), "-layout", "t.pdf", "-"]
+    answer = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    return answer.stdout.removesuffix("\f").split("\f")
+
+
+without_latex = pytest.mark.skipif(LATEX is None, reason="no pdflatex on this machine")
+without_pdftotext = pytest.mark.skipif(PDFTOTEXT is None, reason="no pdftotext on this machine")
+
+
+@without_latex
 def test_latex_compiles_whatever_the_text(runs: Any, tmp_path: Path) -> None:
     frame = pd.concat([evil_run(runs, evil) for evil in EVIL], ignore_index=True)
-    answer = compile_latex(render(frame, "latex"), tmp_path)
-    assert answer.returncode == 0, answer.stdout[-2000:]
+    compile_latex(render(frame, "latex"), tmp_path)
+
+
+@without_latex
+@without_pdftotext
+def test_latex_shows_text_as_the_characters_it_has(runs: Any, tmp_path: Path) -> None:
+    told = [r"\input{x} 100% #1 $x$ ~^&", "a | b <c> [d] *e*", "--f ,,g ?`h", 'i "j"', "\u202ej"]
+    frame = pd.concat([evil_run(runs, text) for text in told], ignore_index=True)
+    compile_latex(render(frame, "latex"), tmp_path)
+    # The font's accents that stand alone, and its quotes, are signs of their own.
+    likewise = str.maketrans({"˜": "~", "ˆ": "^", "‘": "`", "∗": "*"})
+    seen = " ".join("".join(pages(tmp_path)).translate(likewise).split())
+    for text in told:
+        assert f"failed: {visible(text)}[n=512]: {visible(text)}" in seen
+
+
+def test_latex_writes_accents_and_tells_the_number_of_what_it_lacks() -> None:
+    assert escape("é ö ç Å ñ 雪") == r"\'{e} \"{o} \c{c} \r{A} \~{n} U+96EA"
+
+
+@without_latex
+@pytest.mark.parametrize("count", [1, 3, 4, 8])
+def test_latex_tables_fit_on_a_page(runs: Any, tmp_path: Path, count: int) -> None:
+    frame = full_run(runs, *PLACES[:count])
+    tables = [render(frame, "latex", metric=metric) for metric in ("latency", "error", "roof")]
+    said = compile_latex("\n".join(tables), tmp_path)
+    assert "Overfull" not in said, said
+
+
+@without_latex
+@without_pdftotext
+def test_a_latex_table_of_300_rows_goes_on_from_page_to_page(runs: Any, tmp_path: Path) -> None:
+    cases = [runs.case(kernel=f"kernel{index}") for index in range(300)]
+    text = render(summarise([runs.store(*map(runs.forks, cases))]), "latex", metric="error")
+    said = compile_latex(text, tmp_path)
+    assert "Overfull" not in said, said
+    shown = pages(tmp_path)
+    assert len(shown) > 4
+    for page in shown[1:-1]:
+        assert "numpy" in page, "the heads stand on every page"
+    found = [int(n) for page in shown for n in re.findall(r"^ *kernel(\d+)", page, re.MULTILINE)]
+    assert found == list(range(300))
 
 
 @pytest.mark.parametrize("evil", EVIL)

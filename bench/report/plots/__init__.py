@@ -1,0 +1,1 @@
+"""Pictures of stored runs, drawn by matplotlib, which is imported nowhere else."""
