@@ -4,6 +4,7 @@
 # make gallery   makes anew what is shown of results/published; make published asks whether that is needed,
 #                and whether the runs there are fit to be cited
 # make claims    measures what we say of ourselves: what timing adds, roofs against C, planted changes, ...
+# make docs      builds the site, docs/_build/index.html; a warning is an error
 # On a machine with an NVIDIA card: make bench EXTRAS=cuda13 (or cuda12), and make test-gpu
 # make gpu       everything that needs such a card, in stages that can be interrupted and taken up again
 #                (EXTRAS=cuda12; ARGS="--stages tests verify"; BARE=1 PYTHON=python3 takes a Python as it is)
@@ -55,8 +56,12 @@ claims: $(VENV)/.ready
 	$(BIN)/python benchmarks/planted_slowdown.py
 	$(BIN)/python benchmarks/against_pytest_benchmark.py
 
+.PHONY: docs
+docs: $(VENV)/.ready-docs
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
+
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -65,6 +70,10 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 
 $(VENV)/.ready-test: $(VENV)/.ready
 	$(PIP) --editable ".[$(EXTRAS),parquet,test]"
+	touch $@
+
+$(VENV)/.ready-docs: $(VENV)/.ready
+	$(PIP) --editable ".[$(EXTRAS),docs]"
 	touch $@
 
 $(VENV)/.ready-card-$(CARD): pyproject.toml constraints.txt

@@ -24,8 +24,9 @@ class Vocabulary:
     methods here are written in the standard itself, as loops in Python where need be, so that they
     run on any library that follows it; a backend overrides those its library does better.
 
-    ``special`` holds the special functions and ``random`` the draws: see :class:`Special` and
-    :class:`Draws`. What a library cannot do raises :class:`xpbench.Unsupported` with the reason.
+    ``special`` holds the special functions and ``random`` the draws: see
+    :class:`~xpbench.bench.special.Special` and :class:`~xpbench.bench.draws.Draws`. What a
+    library cannot do raises :class:`xpbench.Unsupported` with the reason.
 
     A tree is an array or a tuple of trees.
     """

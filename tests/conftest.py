@@ -57,15 +57,17 @@ def write_kernel(tmp_path: Path, write_kernel_to: WriteKernel) -> WriteKernel:
     return functools.partial(write_kernel_to, tmp_path)
 
 
-@pytest.fixture
-def xpbench(tmp_path: Path) -> Command:
-    """Runs the command in an empty folder of its own, as a user would."""
+@pytest.fixture(scope="session")
+def xpbench_in() -> Command:
+    """Runs the command in a folder, as a user would."""
 
-    def command(*arguments: str | Path, timeout: float = 240) -> "subprocess.CompletedProcess[str]":
+    def command(
+        folder: Path, *arguments: str | Path, timeout: float = 240
+    ) -> "subprocess.CompletedProcess[str]":
         environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
         return subprocess.run(
             [sys.executable, "-m", "xpbench", *map(str, arguments)],
-            cwd=tmp_path,
+            cwd=folder,
             env=environment | {"COLUMNS": "80"},
             capture_output=True,
             text=True,
@@ -74,3 +76,9 @@ def xpbench(tmp_path: Path) -> Command:
         )
 
     return command
+
+
+@pytest.fixture
+def xpbench(tmp_path: Path, xpbench_in: Command) -> Command:
+    """As ``xpbench_in``, in an empty folder of its own."""
+    return functools.partial(xpbench_in, tmp_path)
