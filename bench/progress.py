@@ -80,8 +80,9 @@ class Standing:
     def preparing(self, case: str, done: int, total: int) -> None:
         self.begin(f"inputs and oracle, {done} of {total}", visible(case.split("/")[0]))
 
-    def begin(self, phase: str, now: str) -> None:
-        self.phase, self.now, self._active = phase, now, ""
+    def begin(self, phase: str, act: str, place: str = "") -> None:
+        self.phase, self._active = phase, place.removesuffix("@cpu")
+        self.now = f"{act} {visible(place)}".strip()
 
     def start(self, case: str) -> None:
         self.now, self._active = visible(case), self._backend.get(case, "")
@@ -130,7 +131,7 @@ class Lines:
     def close(self) -> None: ...
 
 
-class Teller:
+class Teller(Observer):
     """An observer that keeps the standing of a run and has it shown; use as a context."""
 
     def __init__(self, standing: Standing, view: View) -> None:
@@ -153,9 +154,9 @@ class Teller:
             self._standing.preparing(case, done, total)
             self._view.draw(self._standing)
 
-    def phase(self, name: str, now: str) -> None:
+    def phase(self, name: str, act: str, place: str) -> None:
         with self._lock:
-            self._standing.begin(name, now)
+            self._standing.begin(name, act, place)
             self._view.draw(self._standing)
 
     def started(self, case: str, fork: int) -> None:
@@ -194,7 +195,7 @@ class Quiet(Silent):
 
 
 @dataclass(frozen=True)
-class Prefixed:
+class Prefixed(Observer):
     """Tells an observer of one run among several: the ids of its cases begin with ``prefix``."""
 
     prefix: str
@@ -203,8 +204,8 @@ class Prefixed:
     def preparing(self, case: str, done: int, total: int) -> None:
         self.observer.preparing(self.prefix + case, done, total)
 
-    def phase(self, name: str, now: str) -> None:
-        self.observer.phase(name, self.prefix + now)
+    def phase(self, name: str, act: str, place: str) -> None:
+        self.observer.phase(name, act, self.prefix + place)
 
     def started(self, case: str, fork: int) -> None:
         self.observer.started(self.prefix + case, fork)

@@ -31,46 +31,15 @@ class Screen(pyte.HistoryScreen):
             self.cursor.attrs = self.cursor.attrs._replace(fg="brightblack")
 
 
-class Terminal:
-    """Runs ``command`` on a terminal; use as a context. ``raw`` holds every byte that came."""
+class Window:
+    """A terminal and its screen; ``raw`` holds every byte that came, ``theirs`` is where they go in."""
 
-    def __init__(
-        self,
-        command: Sequence[str],
-        folder: Path,
-        columns: int = 80,
-        rows: int = 24,
-        environment: Mapping[str, str] | None = None,
-    ) -> None:
+    def __init__(self, columns: int = 80, rows: int = 24) -> None:
         self.screen = Screen(columns, rows, history=10_000, ratio=1.0)
         self.raw = b""
         self._stream = pyte.ByteStream(self.screen)
-        self._ours, theirs = os.openpty()
+        self._ours, self.theirs = os.openpty()
         self._set_size(columns, rows)
-        inherited = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith("PYTEST") and name not in ("NO_COLOR", "COLUMNS", "LINES")
-        }
-        self._child = subprocess.Popen(
-            [sys.executable, "-c", CONTROLLED, *command],
-            cwd=folder,
-            env={**inherited, "TERM": "xterm-256color", **(environment or {})},
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-        )
-        os.close(theirs)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._child.poll() is None:
-            self._child.kill()
-            self._child.wait()
-        os.close(self._ours)
 
     @property
     def text(self) -> str:
@@ -90,24 +59,7 @@ class Terminal:
         self._set_size(columns, rows)
         self.screen.resize(rows, columns)
 
-    def type(self, text: str) -> None:
-        os.write(self._ours, text.encode())
-
-    def wait_for(self, seen: Callable[[], bool], seconds: float = 60.0) -> None:
-        """Waits until the screen looks as it should."""
-        until = time.monotonic() + seconds
-        while not seen():
-            assert time.monotonic() < until, f"it never came to be:\n{self.text}"
-            assert self._read(0.1), f"it ended before:\n{self.whole}"
-
-    def end(self, seconds: float = 60.0) -> int:
-        """Waits until the command ends; its exit code."""
-        until = time.monotonic() + seconds
-        while self._read(0.1):
-            assert time.monotonic() < until, f"it does not end:\n{self.text}"
-        return self._child.wait(seconds)
-
-    def _read(self, seconds: float) -> bool:
+    def read(self, seconds: float = 0.1) -> bool:
         """Whether there may be more; takes what there is."""
         if not select.select([self._ours], [], [], seconds)[0]:
             return True
@@ -119,5 +71,63 @@ class Terminal:
         self._stream.feed(came)
         return bool(came)
 
+    def close(self) -> None:
+        os.close(self._ours)
+
     def _set_size(self, columns: int, rows: int) -> None:
         fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
+class Terminal(Window):
+    """Runs ``command`` in a window; use as a context."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        folder: Path,
+        columns: int = 80,
+        rows: int = 24,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(columns, rows)
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("PYTEST") and name not in ("NO_COLOR", "COLUMNS", "LINES")
+        }
+        self._child = subprocess.Popen(
+            [sys.executable, "-c", CONTROLLED, *command],
+            cwd=folder,
+            env={**inherited, "TERM": "xterm-256color", **(environment or {})},
+            stdin=self.theirs,
+            stdout=self.theirs,
+            stderr=self.theirs,
+            start_new_session=True,
+        )
+        os.close(self.theirs)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._child.poll() is None:
+            self._child.kill()
+            self._child.wait()
+        self.close()
+
+    def type(self, text: str) -> None:
+        os.write(self._ours, text.encode())
+
+    def wait_for(self, seen: Callable[[], bool], seconds: float = 240.0) -> None:
+        """Waits until the screen looks as it should."""
+        until = time.monotonic() + seconds
+        while not seen():
+            assert time.monotonic() < until, f"it never came to be:\n{self.text}"
+            assert self.read(), f"it ended before:\n{self.whole}"
+
+    def end(self, seconds: float = 240.0) -> int:
+        """Waits until the command ends; its exit code."""
+        until = time.monotonic() + seconds
+        while self.read():
+            assert time.monotonic() < until, f"it does not end:\n{self.text}"
+        return self._child.wait(seconds)

@@ -94,7 +94,7 @@ def test_a_log_goes_on_while_one_case_takes_long(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(progress, "TICK_SECONDS", 0.001)
     lines: list[str] = []
     with Teller(standing("numpy"), Lines(lines.append)) as observer:
-        observer.phase("measuring, fork 1 of 6", "starting numpy@cpu")
+        observer.phase("measuring, fork 1 of 6", "starting", "numpy@cpu")
         observer.started("svd[n=512]/numpy@cpu/float32", 0)
         told = len(lines)
         until = time.monotonic() + 10
@@ -115,7 +115,7 @@ def test_text_that_acts_on_a_terminal_is_shown_instead() -> None:
 
 def test_the_view_tells_of_every_backend_of_the_case_at_work_and_of_the_time() -> None:
     seen = standing("numpy", "torch", "jax")
-    seen.begin("measuring, fork 2 of 6", "starting torch@cpu")
+    seen.begin("measuring, fork 2 of 6", "starting", "torch@cpu")
     for fork in range(6):
         seen.close("svd[n=512]/numpy@cpu/float32", fork, "ok")
     seen.close("svd[n=512]/torch@cpu/float32", 0, "wrong")
@@ -140,7 +140,7 @@ def test_the_view_tells_of_every_backend_of_the_case_at_work_and_of_the_time() -
 def test_the_view_fits_into_any_terminal_and_leaves_a_row_for_the_cursor(columns, rows, signs) -> None:
     names = ["numpy", "array-api-strict", "行列", *(f"backend-{index}" for index in range(12))]
     seen = standing(*names, kernels=("gradient_descent[n=512,d=64]",), forks=20)
-    seen.begin("second turns, fork 12 of 20", "starting array-api-strict@cpu")
+    seen.begin("second turns, fork 12 of 20", "starting", "array-api-strict@cpu")
     for status, name in zip(("wrong", "oom", "timeout", "failed"), names, strict=False):
         seen.close(f"gradient_descent[n=512,d=64]/{name}@cpu/float32", 0, status)
     seen.start("gradient_descent[n=512,d=64]/backend-11@cpu/float32")
@@ -177,7 +177,7 @@ def test_a_long_name_is_cut_in_its_middle() -> None:
 
 def test_a_run_that_has_measured_all_tells_of_no_time_left() -> None:
     seen = standing("numpy", forks=1)
-    seen.begin("second turns, fork 1 of 1", "starting numpy@cpu")
+    seen.begin("second turns, fork 1 of 1", "starting", "numpy@cpu")
     for kernel in ("svd[n=512]", "pca[n=8]"):
         seen.close(f"{kernel}/numpy@cpu/float32", 0, "ok")
     assert plain(frame(seen, 80, 24))[-1] == "2 of 2 · 0 s so far"
@@ -189,7 +189,10 @@ def test_runs_that_are_interleaved_are_told_apart() -> None:
     weights = {case: 1.0 for of_it in cases.values() for case in of_it}
     seen = Standing(cases, 2, Forecast(weights, range(2), 4.0))
     with Teller(seen, Lines(lines.append)) as observer:
+        Prefixed("B: ", observer).phase("measuring, fork 1 of 2", "starting", "numpy@cpu")
+        assert [row.name for row in seen.rows if row.active] == ["B: numpy"]
         Prefixed("A: ", observer).started("svd[n=8]/numpy@cpu/float32", 0)
+        assert [row.name for row in seen.rows if row.active] == ["A: numpy"]
         Prefixed("A: ", observer).finished("svd[n=8]/numpy@cpu/float32", 0, "ok", 0.1)
         Prefixed("B: ", observer).note("a note")
     assert [(row.name, row.done) for row in seen.rows] == [("A: numpy", 1), ("B: numpy", 0)]

@@ -12,13 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from pseudo_terminal import Terminal
+from pseudo_terminal import Terminal, Window
+from xpbench.bench import live
+from xpbench.bench.forecast import Forecast
+from xpbench.bench.output import color_system
+from xpbench.bench.progress import Standing
 
 COMMAND = [sys.executable, "-m", "xpbench"]
 NUMPY = ["--backend", "numpy", "--no-roofs"]
 SMOKE = [*NUMPY, "--preset", "smoke", "--size", "small"]
-LONG = [*NUMPY, "--backend", "array-api-strict", "--size", "small", "--forks", "2", "--time", "0.6"]
-"""Some four seconds: long enough to be looked at."""
+LONG = [*NUMPY, "--backend", "array-api-strict", "--size", "small", "--forks", "1", "--time", "1"]
+"""Long enough to be looked at."""
 COLOUR = re.compile(rb"\x1b\[(?:[0-9;]*;)?(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])[;m]")
 
 Watch = Callable[..., Terminal]
@@ -36,6 +40,15 @@ def watch(tmp_path: Path) -> Watch:
     return watched
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, write_kernel_to) -> Path:
+    """The folder of a run that is over: to resume it measures nothing more, and says all."""
+    folder = tmp_path_factory.mktemp("finished")
+    arguments = ["run", write_kernel_to(folder, "done_before"), *SMOKE, "--out", folder / "r"]
+    subprocess.run([*COMMAND, *map(str, arguments)], check=True, capture_output=True)
+    return folder / "r"
+
+
 def is_live(terminal: Terminal) -> bool:
     return " so far" in terminal.text
 
@@ -51,15 +64,11 @@ def test_a_run_shows_each_backend_and_the_time_left_and_then_the_table_alone(
     with watch("run", write_kernel("watched"), *LONG, "--out", "r") as terminal:
         terminal.wait_for(lambda: "/array-api-strict@cpu" in terminal.text and " left" in terminal.text)
         lines = terminal.text.splitlines()
-        assert re.search(r"^. numpy  +[█░]+  [0-2] of 2", terminal.text, re.M), terminal.text
-        assert re.search(r"^▸ array-api-strict  [█░]+  [0-2] of 2", terminal.text, re.M), terminal.text
+        assert re.search(r"^. numpy  +[█░]+  [01] of 1", terminal.text, re.M), terminal.text
+        assert re.search(r"^▸ array-api-strict  [█░]+  [01] of 1", terminal.text, re.M), terminal.text
         assert "measuring, fork " in terminal.text
         assert "watched[n=8]/array-api-strict@cpu/float32" in lines[-2]
-        assert re.fullmatch(r"[0-4] of 4 · \d+ s so far · about \d+ s left", lines[-1])
-        terminal.resize(40, 20)
-        terminal.wait_for(lambda: re.search("^. numpy .*of 2$", terminal.text, re.M) is not None)
-        assert len(re.findall("^. (?:numpy|array-api-strict) ", terminal.text, re.M)) == 2, terminal.text
-        terminal.resize(80, 24)
+        assert re.fullmatch(r"[0-2] of 2 · \d+ s so far · about \d+ s left", lines[-1])
         assert terminal.end() == 0, terminal.whole
     said = terminal.whole
     assert " so far" not in said
@@ -67,6 +76,30 @@ def test_a_run_shows_each_backend_and_the_time_left_and_then_the_table_alone(
     assert said.index("watched") < said.index("Run: r") < said.index("time went to")
     assert "xpbench table r" in said
     assert b"\x1b[?25l" not in terminal.raw, "a cursor that is never hidden is there whatever happens"
+
+
+def test_the_view_stays_in_its_place_when_the_window_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "REDRAW_SECONDS", 0.0)
+    monkeypatch.setenv("TERM", "xterm")
+    names = ["numpy", "torch", "jax", *(f"backend-{index}" for index in range(9))]
+    cases = {name: [f"gradient_descent[n=512,d=64]/{name}@cpu/float32"] for name in names}
+    weights = {case: 1.0 for of_it in cases.values() for case in of_it}
+    seen = Standing(cases, 2, Forecast(weights, range(2), 60.0))
+    window = Window(80, 24)
+    with os.fdopen(window.theirs, "w", encoding="utf-8") as stream:
+        view = live.Live(stream)
+        for columns, rows in ((80, 24), (200, 50), (80, 24), (80, 8), (80, 24)):
+            window.resize(columns, rows)
+            view.note(f"a note at {columns}x{rows}", seen)
+            view.draw(seen)
+            window.read()
+            assert window.text.count("numpy") == window.text.count(" left") == 1, window.text
+        view.note("the last note", seen)
+        view.close()
+        window.read()
+        assert "left" not in window.text
+        assert window.text.endswith("a note at 80x24\nthe last note")
+    window.close()
 
 
 def test_under_no_color_a_narrow_view_has_no_colour_and_the_table_no_codes_at_all(
@@ -82,20 +115,24 @@ def test_under_no_color_a_narrow_view_has_no_colour_and_the_table_no_codes_at_al
     assert b"\x1b" not in after
     table = terminal.whole.partition("Run: ")[0]
     assert "plainly" in table
-    with watch("table", "r", columns=40) as coloured:
-        assert coloured.end() == 0
-    assert COLOUR.search(coloured.raw) or b"\x1b[1m" in coloured.raw
-    with watch("table", "r", columns=40, NO_COLOR="") as empty:
-        assert empty.end() == 0
-    assert empty.raw == coloured.raw, "an empty NO_COLOR is none"
 
 
-def test_a_dumb_terminal_gets_no_codes(watch: Watch, write_kernel) -> None:
-    with watch("run", write_kernel("dumbly"), *SMOKE, "--out", "r", TERM="dumb") as terminal:
+@pytest.mark.parametrize(("value", "system"), [(None, "auto"), ("", "auto"), ("0", None), ("1", None)])
+def test_no_color_counts_where_it_is_not_empty(
+    monkeypatch: pytest.MonkeyPatch, value: str | None, system: str | None
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if value is not None:
+        monkeypatch.setenv("NO_COLOR", value)
+    assert color_system() == system
+
+
+def test_a_dumb_terminal_gets_no_codes(watch: Watch, finished: Path) -> None:
+    with watch("run", "--resume", finished, TERM="dumb") as terminal:
         assert terminal.end() == 0, terminal.whole
     assert b"\x1b" not in terminal.raw
-    assert "dumbly" in terminal.text
-    assert "Run: r" in terminal.text
+    assert "done_before" in terminal.text
+    assert f"Run: {finished}" in terminal.whole.replace("\n", "")
 
 
 def test_ctrl_c_leaves_a_clean_screen_the_table_and_the_way_to_go_on(watch: Watch, write_kernel) -> None:
@@ -112,35 +149,36 @@ def test_ctrl_c_leaves_a_clean_screen_the_table_and_the_way_to_go_on(watch: Watc
     assert not terminal.screen.cursor.hidden
 
 
-def test_without_a_terminal_nothing_moves_a_cursor(xpbench, write_kernel) -> None:
-    run = xpbench("run", write_kernel("logged"), *SMOKE, "--out", "r")
+def test_without_a_terminal_nothing_moves_a_cursor_and_commands_are_whole(xpbench, finished) -> None:
+    run = xpbench("run", "--resume", finished)
     assert run.returncode == 0, run.stderr
     assert not set("\x1b\r") & set(run.stdout + run.stderr)
-    assert "results go to r" in run.stderr
-    end = run.stdout.splitlines()[-4:]
-    assert [line.split("xpbench")[-1].strip() for line in end] == [
-        "Run: r",
-        "table r",
-        "report r",
-        "compare r OTHER",
+    assert f"results go to {finished}" in run.stderr.splitlines()
+    end = [line for line in run.stdout.splitlines() if str(finished) in line]
+    assert [line.partition("xpbench ")[2] or line for line in end] == [
+        f"Run: {finished}",
+        f"table {finished}",
+        f"report {finished}",
+        f"compare {finished} OTHER",
     ]
 
 
-def test_a_quiet_run_prints_its_table_and_nothing_else(xpbench, write_kernel) -> None:
-    run = xpbench("run", write_kernel("hushed"), *SMOKE, "--out", "r", "--quiet")
+def test_a_quiet_run_prints_its_table_and_nothing_else(xpbench, finished) -> None:
+    run = xpbench("run", "--resume", finished, "--quiet")
     assert run.returncode == 0, run.stderr
-    assert run.stdout == xpbench("table", "r").stdout
+    assert run.stdout == xpbench("table", finished).stdout
     assert warnings_alone(run.stderr), run.stderr
 
 
-def test_a_run_for_scripts_prints_the_json_of_its_table_and_nothing_else(xpbench, write_kernel) -> None:
-    run = xpbench("run", write_kernel("scripted"), *SMOKE, "--out", "r", "--json")
+def test_a_run_for_scripts_prints_the_json_of_its_table_and_nothing_else(xpbench, finished) -> None:
+    run = xpbench("run", "--resume", finished, "--json")
     assert run.returncode == 0, run.stderr
-    assert run.stdout == xpbench("table", "r", "--format", "json").stdout
-    assert [record["kernel"] for record in json.loads(run.stdout)] == ["scripted"]
-    assert "Run: r" in run.stderr
+    assert run.stdout == xpbench("table", finished, "--format", "json").stdout
+    assert [record["kernel"] for record in json.loads(run.stdout)] == ["done_before"]
+    assert f"Run: {finished}" in run.stderr
 
 
+@pytest.mark.slow
 def test_where_nothing_could_be_measured_scripts_are_told_why(xpbench, write_kernel) -> None:
     broken = write_kernel("broken", "raise ValueError('nope')")
     run = xpbench("run", broken, *SMOKE, "--json", "--quiet")
@@ -171,12 +209,11 @@ def test_an_interrupted_run_for_scripts_prints_the_json_of_what_was_measured(
     assert "xpbench run --resume r" in errors
 
 
-def test_whoever_reads_the_table_may_stop_early(write_kernel, tmp_path: Path) -> None:
+def test_whoever_reads_the_table_may_stop_early(finished: Path, tmp_path: Path) -> None:
     ours, theirs = os.pipe()
     os.close(ours)
-    arguments = ["run", write_kernel("unread"), *SMOKE, "--out", "r"]
     run = subprocess.run(
-        [*COMMAND, *map(str, arguments)],
+        [*COMMAND, "run", "--resume", str(finished)],
         cwd=tmp_path,
         stdout=theirs,
         stderr=subprocess.PIPE,
@@ -189,6 +226,7 @@ def test_whoever_reads_the_table_may_stop_early(write_kernel, tmp_path: Path) ->
     assert not re.search("Traceback|Exception|Broken pipe", run.stderr)
 
 
+@pytest.mark.slow
 def test_a_quiet_verification_says_nothing_beside_its_table(xpbench, write_kernel) -> None:
     arguments = ["verify", write_kernel("checked"), "--backend", "numpy", "--size", "small"]
     answer = xpbench(*arguments, "--quiet", "--json")
