@@ -41,8 +41,8 @@ TYPED = Signs(">", "#", "-", "~", ", ")
 
 
 def frame(standing: Standing, width: int, height: int, signs: Signs = DRAWN) -> list[Text]:
-    """The lines of the view: as many as fit above a last row for the cursor, each narrower than the
-    terminal, so that none is wrapped."""
+    """The lines of the view: fewer than the terminal has rows, and each narrower than it, so that none
+    is wrapped."""
     width -= 1
     time_line = Text(_time(standing, width, signs), no_wrap=True)
     room = height - 1 - BESIDES
@@ -132,26 +132,22 @@ def _time(standing: Standing, width: int, signs: Signs) -> str:
 class Region:
     """Lines below all other text of a terminal, which are written anew in their place.
 
-    The cursor rests below them and is never hidden: whatever ends this process, the terminal has it.
+    The cursor rests at the beginning of the first: terminals keep it there when they become narrower and
+    wrap what stands on them. It is never hidden, so that no way to end leaves a terminal without one.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._console = Console(file=stream, color_system=color_system(), highlight=False)
-        self._shown: list[int] = []
 
     def show(self, lines: Sequence[Text], above: Sequence[str] = ()) -> None:
         """Puts ``lines`` in the place of those shown before, and ``above`` among the text over them."""
-        width, _ = terminal_size(self._stream)
-        # Most terminals wrap what stands on them when they become narrower.
-        rows = sum(max(1, -(-cells // width)) for cells in self._shown)
-        parts = ["\r", f"\x1b[{rows}A" if rows else ""]
-        parts += [f"{line}\x1b[K\n" for line in (*above, *map(self._styled, lines))]
-        # Noted first: Ctrl-C can come between the writing and what is after it.
-        self._shown = [line.cell_len for line in lines]
+        whole = "\r" + "".join(f"{line}\x1b[K\n" for line in above)
+        whole += "\n".join(f"{self._styled(line)}\x1b[K" for line in lines) + "\x1b[J\r"
+        back = f"\x1b[{len(lines) - 1}A" if len(lines) > 1 else ""
         # A terminal that is gone ends the run by a signal, if at all.
         with contextlib.suppress(OSError):
-            self._stream.write("".join(parts) + "\x1b[J")
+            self._stream.write(whole + back)
             self._stream.flush()
 
     def _styled(self, line: Text) -> str:

@@ -29,8 +29,7 @@ _NO_BACKEND = Environment("", Setting(), ())
 
 
 class Observer:
-    """Who is told how a run goes. ``case`` is an id, ``name`` a phase in which ``act`` is done first, on
-    the backend and device ``place``."""
+    """Who is told how a run goes. A phase begins with an ``act`` at a ``place``; ``case`` is an id."""
 
     def preparing(self, case: str, done: int, total: int) -> None: ...
 
@@ -273,13 +272,8 @@ class _Run:
     def _worker(self, visit: Visit, on_event: Callable[[Event], None], again: bool) -> Ending:
         """A worker; one on a card is alone there, and the card is watched as long as it lives."""
         settings, device = self.job.settings, visit.environment.setting.device
-        name = (
-            "second turns of disturbed cases"
-            if again
-            else "measuring"
-            if settings.seconds
-            else "checking"
-        )
+        name = "measuring" if settings.seconds else "checking"
+        name = "second turns of disturbed cases" if again else name
         fork = f"fork {visit.fork + 1} of {self.job.fork_range.stop}"
         self.observer.phase(f"{name}, {fork}", "starting", str(visit.environment))
         if device == "cpu":
