@@ -35,7 +35,7 @@ class Signs:
     separator: str
 
 
-DRAWN = Signs("▸", "█", "░", "…", " · ")
+DRAWN = Signs("▸", "━", "─", "…", " · ")
 TYPED = Signs(">", "#", "-", "~", ", ")
 """For a terminal whose encoding has no others."""
 

@@ -3,12 +3,11 @@
     python scripts/progress_picture.py -o docs/progress.svg run matmul svd pca gradient_descent backprop
 
 runs ``xpbench`` with these arguments on a terminal of 80 columns, in a folder that is deleted, and keeps
-its screen once half of the work is done.
+what is shown once half of the work is done.
 """
 
 import argparse
 import re
-import shlex
 import sys
 import tempfile
 from pathlib import Path
@@ -44,7 +43,7 @@ def main() -> None:
             lines = _lines(terminal)
             terminal.type("\x03")
             terminal.end()
-    title = shlex.join(["xpbench", *options.arguments])
+    title = f"xpbench {options.arguments[0]}"
     options.out.write_text(drawn(Text("\n").join(lines), options.columns, title))
     print("\n".join(line.plain for line in lines))
 
@@ -59,10 +58,10 @@ def _is_at_a_case(terminal: Terminal) -> bool:
 
 
 def _lines(terminal: Terminal) -> list[Text]:
-    """The lines of the screen that hold anything, in their colours."""
+    """The lines of the view, at the first of which the cursor rests, in their colours."""
     screen = terminal.screen
     lines = []
-    for row in range(len(terminal.text.splitlines())):
+    for row in range(screen.cursor.y, len(terminal.text.splitlines())):
         line = Text(no_wrap=True)
         for column in range(screen.columns):
             cell = screen.buffer[row][column]

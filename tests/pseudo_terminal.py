@@ -71,6 +71,13 @@ class Window:
         self._stream.feed(came)
         return bool(came)
 
+    def wait_for(self, seen: Callable[[], bool], seconds: float = 240.0) -> None:
+        """Waits until the screen looks as it should."""
+        until = time.monotonic() + seconds
+        while not seen():
+            assert time.monotonic() < until, f"it never came to be:\n{self.text}"
+            assert self.read(), f"it ended before:\n{self.whole}"
+
     def close(self) -> None:
         os.close(self._ours)
 
@@ -117,13 +124,6 @@ class Terminal(Window):
 
     def type(self, text: str) -> None:
         os.write(self._ours, text.encode())
-
-    def wait_for(self, seen: Callable[[], bool], seconds: float = 240.0) -> None:
-        """Waits until the screen looks as it should."""
-        until = time.monotonic() + seconds
-        while not seen():
-            assert time.monotonic() < until, f"it never came to be:\n{self.text}"
-            assert self.read(), f"it ended before:\n{self.whole}"
 
     def end(self, seconds: float = 240.0) -> int:
         """Waits until the command ends; its exit code."""

@@ -124,9 +124,9 @@ def test_the_view_tells_of_every_backend_of_the_case_at_work_and_of_the_time() -
     lines = plain(frame(seen, 80, 24))
     assert lines[:5] == [
         "measuring, fork 2 of 6",
-        "  numpy  ████████████░░░░░░░░░░░░   6 of 12",
-        "  torch  ████████████████████████  12 of 12  1 WRONG, 1 oom",
-        "▸ jax    ░░░░░░░░░░░░░░░░░░░░░░░░   0 of 12",
+        "  numpy  ━━━━━━━━━━━━────────────   6 of 12",
+        "  torch  ━━━━━━━━━━━━━━━━━━━━━━━━  12 of 12  1 WRONG, 1 oom",
+        "▸ jax    ────────────────────────   0 of 12",
         "pca[n=8]/jax@cpu/float32",
     ]
     assert lines[5].startswith("18 of 36 · 0 s so far · about ")
@@ -160,9 +160,9 @@ def test_more_backends_than_rows_are_folded_beside_the_one_at_work() -> None:
     seen.start("svd[n=512]/backend-11@cpu/float32")
     lines = plain(frame(seen, 80, 9))
     assert [line.split()[:2] for line in lines[1:-2]] == [
-        ["backend-0", "░" * 24],
-        ["backend-1", "░" * 24],
-        ["backend-2", "░" * 24],
+        ["backend-0", "─" * 24],
+        ["backend-1", "─" * 24],
+        ["backend-2", "─" * 24],
         ["▸", "backend-11"],
         ["8", "more"],
     ]
