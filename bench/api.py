@@ -88,11 +88,16 @@ def finished(folder: Path) -> "Results":
         If no case of it ran.
     """
     results = load(folder)
+    check_measured(results)
+    return results
+
+
+def check_measured(results: "Results") -> None:
+    """Raises ``NothingMeasured`` if no case of the run ran."""
     statuses = set(results.cases["status"])
     if not statuses & {"ok", "wrong"}:
         reasons = results.cases["reason"].dropna().unique().tolist()
         raise NothingMeasured(f"nothing could be measured: {'; '.join(reasons[:3]) or 'no case ran'}")
-    return results
 
 
 def load(path: str | Path) -> "Results":

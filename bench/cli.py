@@ -36,6 +36,7 @@ from xpbench.bench.options import (
     Out,
     Precision,
     Preset,
+    Quiet,
     Resume,
     Roofs,
     Seconds,
@@ -47,7 +48,7 @@ from xpbench.bench.options import (
     UntilClear,
     restrict_to_cpus,
 )
-from xpbench.bench.output import announce, console_of_output, print_tables, warn_of_noise
+from xpbench.bench.output import announce, console_of_output, say, tell, warn_of_noise
 
 if TYPE_CHECKING:
     from xpbench.bench.accounting import Account
@@ -99,12 +100,14 @@ def run(
     resume: Resume = None,
     dry_run: DryRun = False,
     strict: Strict = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure kernels and print the comparison table.
 
     Without a kernel, the five named ones: matmul, svd, pca, gradient_descent, backprop.
     """
-    from xpbench.bench import accounting, api, beginning, preparation
+    from xpbench.bench import accounting, api, beginning, ending, preparation
 
     account = accounting.Account()
     restrict_to_cpus(cpus)
@@ -131,37 +134,22 @@ def run(
             until_clear=until_clear,
         )
     account.add({"imports": prepared.asking_s})
-    announce(prepared)
+    announce(prepared, quiet=quiet and not dry_run)
     if dry_run:
         return
-    from xpbench.bench.report.calibration_table import cited
-    from xpbench.bench.report.cards import warnings_of_others
-    from xpbench.bench.report.quantities import tenths
-
     warn_of_noise()
     folder = resume or beginning.begin(prepared, out)
-    print(f"results go to {folder}", file=sys.stderr)
-    _measure(prepared, folder, account)
-    results = api.finished(folder)
-    print_tables(results.cases, "latency", results.overall, [cited([results.run])])
-    print(f"\nThe run is in {folder}; `xpbench table {folder}` prints it again.")
-    print(accounting.sentence(account), file=sys.stderr)
-    if disturbed := [m for m in results.run.measurements if m.disturbed and m.samples]:
-        timed = sum(bool(m.samples) for m in results.run.measurements)
-        print(
-            f"warning: other processes disturbed {len(disturbed)} of {timed} measurements "
-            "(marked ‡): on a quieter machine, less would be unclear",
-            file=sys.stderr,
-        )
-    for warning in warnings_of_others(results.run):
-        print(f"warning: {warning}", file=sys.stderr)
-    above = results.cases[results.cases["roof_fraction"].fillna(0) > 1]
-    for case, fraction in zip(above["id"], above["roof_fraction"], strict=True):
-        print(
-            f"warning: {case} is at {tenths(fraction)} of its roof, which cannot be: "
-            f"`xpbench table {folder} --metric roof` says more",
-            file=sys.stderr,
-        )
+    if not quiet:
+        tell(f"results go to {folder}")
+    _measure(prepared, folder, account, quiet, as_json)
+    results = api.load(folder)
+    ending.answer(results, as_json)
+    api.check_measured(results)
+    if not quiet:
+        ending.point_on(folder, as_json)
+        tell(accounting.sentence(account))
+    for warning in ending.warnings(results):
+        tell(f"warning: {warning}")
     statuses = set(results.cases["status"])
     if "wrong" in statuses or (strict and statuses != {"ok"}):
         raise typer.Exit(DISAGREED)
@@ -180,6 +168,7 @@ def verify(
     precision: Precision = "ieee",
     timeout: Timeout = 300.0,
     seed: Seed = 0,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare results, not times; exit 1 on disagreement.
@@ -202,15 +191,15 @@ def verify(
         timeout=timeout,
         seed=seed,
     )
-    with observer_of({"": prepared.job(Path())}, set()) as observer:
+    with observer_of({"": prepared.job(Path())}, quiet=quiet) as observer:
         found = verification.verify(prepared, observer)
     if as_json:
-        print(json.dumps(plain_json(as_records(found)), indent=2, allow_nan=False))
+        say(json.dumps(plain_json(as_records(found)), indent=2, allow_nan=False))
     else:
         console = console_of_output()
         console.print(as_table(found, console.width))
     for sentence in found.disagreements:
-        print(f"disagrees: {sentence}", file=sys.stderr)
+        tell(f"disagrees: {sentence}")
     if found.disagreements:
         raise typer.Exit(DISAGREED)
 
@@ -342,23 +331,19 @@ def _request(
     )
 
 
-def _measure(prepared: "Plan", folder: Path, account: "Account") -> None:
-    from xpbench.bench import api, runner
+def _measure(prepared: "Plan", folder: Path, account: "Account", quiet: bool, as_json: bool) -> None:
+    from xpbench.bench import api, ending, runner
     from xpbench.bench.progress import observer_of
 
     try:
         for job in prepared.jobs(folder):
-            if job.forks is not None:
-                print(
-                    f"{len(job.cases)} cases, for what is unclear: {len(job.forks)} forks more",
-                    file=sys.stderr,
-                )
-            with observer_of({"": job}, runner.progress_of(folder).done) as observer:
+            if job.forks is not None and not quiet:
+                tell(f"{len(job.cases)} cases, for what is unclear: {len(job.forks)} forks more")
+            with observer_of({"": job}, runner.progress_of(folder), quiet=quiet) as observer:
                 runner.execute(job, observer, account)
     except KeyboardInterrupt:
         # An impatient second Ctrl-C must not cost the table and the word on how to go on.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        results = api.load(folder)
-        print_tables(results.cases, "latency", results.overall)
-        print(f"\nInterrupted. `xpbench run --resume {folder}` measures the rest.", file=sys.stderr)
+        ending.answer(api.load(folder), as_json)
+        tell("\n" + ending.how_to_resume(folder))
         raise typer.Exit(INTERRUPTED) from None

@@ -1,7 +1,6 @@
 """Which two cases are held against each other at one size after another, and what each takes there?"""
 
 import statistics
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from xpbench.bench.case import Case
 from xpbench.bench.crossover import Probe, interval, verdict
 from xpbench.bench.exceptions import NothingMeasured, XpbenchError
 from xpbench.bench.journal import Run
+from xpbench.bench.output import tell
 from xpbench.bench.plan import Request
 from xpbench.bench.preparation import Plan
 from xpbench.bench.progress import observer_of
@@ -32,7 +32,7 @@ class Duel:
     """Two cases that are measured against each other at one size after another.
 
     With ``transfer``, the way of the inputs to a device and of the outputs back belongs to its time; the
-    host's libraries have their arrays where they are.
+    host's libraries have their arrays where they are. ``quiet`` tells nothing of it as it goes on.
     """
 
     prepared: Plan
@@ -41,6 +41,7 @@ class Duel:
     base: dict[str, int]
     folder: Path
     transfer: bool = False
+    quiet: bool = False
     times: dict[int, tuple[float, float]] = field(default_factory=dict)
     widened: set[str] = field(default_factory=set)
     disturbed: int = 0
@@ -88,7 +89,7 @@ class Duel:
         plan = replace(self.prepared, cases=cases)
         folder = beginning.begin(plan, self.folder / f"{self.key}={size}")
         job = plan.job(folder)
-        with observer_of({"": job}, set()) as observer:
+        with observer_of({"": job}, quiet=self.quiet, part=f"{self.key}={size}") as observer:
             runner.execute(job, observer)
         run = journal.read(folder)
         first, second = (times_of(run, case, self.transfer) for case in cases)
@@ -104,7 +105,8 @@ class Duel:
         self.disturbed += sum(m.disturbed for m in run.measurements)
         self.measured += len(run.measurements)
         probe = Probe(size, ratio)
-        print(f"{self.key}={size}: {verdict(probe, self.second)} ({interval(probe)})", file=sys.stderr)
+        if not self.quiet:
+            tell(f"{self.key}={size}: {verdict(probe, self.second)} ({interval(probe)})")
         return ratio
 
 

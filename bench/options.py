@@ -103,6 +103,9 @@ Resume = Annotated[
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be measured, and stop.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit 1 if any cell could not be measured.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON list.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", help="Print the answer and what went wrong: no progress, no hints.")
+]
 
 
 def restrict_to_cpus(cpus: str | None) -> None:

@@ -1,11 +1,13 @@
 """Where a command's answer goes: a terminal, a pipe or a file."""
 
+import contextlib
 import os
 import re
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from xpbench.bench.exceptions import XpbenchError
 
@@ -16,20 +18,22 @@ if TYPE_CHECKING:
     from xpbench.bench.report.sheet import Part
 
 
-def announce(prepared: "Plan") -> None:
-    """What is about to be measured, what cannot be, and how long it will take, on standard error."""
-    from xpbench.bench.progress import words
-
+def announce(prepared: "Plan", quiet: bool = False) -> None:
+    """What cannot be measured and, unless ``quiet``, what is about to be and how long it will take, on
+    standard error."""
     for fault in prepared.registry.faults:
-        print(f"xpbench: {fault}", file=sys.stderr)
+        tell(f"xpbench: {fault}")
     for name, reason in prepared.unusable.items():
-        print(f"xpbench: {name} is not usable here: {reason}", file=sys.stderr)
+        tell(f"xpbench: {name} is not usable here: {reason}")
+    if quiet:
+        return
+    from xpbench.bench.forecast import words
+
     cases, forks = len(prepared.runnable), prepared.settings.forks
     counted = (
         f"{cases} {'case' if cases == 1 else 'cases'}, {forks} {'fork' if forks == 1 else 'forks'} each"
     )
-    threads = prepared.settings.threads
-    print(f"{counted}, about {words(prepared.seconds)} on {threads} threads", file=sys.stderr)
+    tell(f"{counted}, about {words(prepared.seconds)} on {prepared.settings.threads} threads")
 
 
 def warn_of_noise() -> None:
@@ -37,7 +41,7 @@ def warn_of_noise() -> None:
     from xpbench.bench import noise
 
     for warning in noise.warnings(noise.probe()):
-        print(f"warning: {warning} (`xpbench doctor` says more)", file=sys.stderr)
+        tell(f"warning: {warning} (`xpbench doctor` says more)")
 
 
 def print_tables(
@@ -50,9 +54,11 @@ def print_tables(
     from xpbench.bench.report.table import render
 
     console = console_of_output()
-    console.print(
-        render(frame, "rich", metric=metric, width=console.width, overall=overall, closing=closing)
-    )
+    with console.capture() as captured:
+        console.print(
+            render(frame, "rich", metric=metric, width=console.width, overall=overall, closing=closing)
+        )
+    say(captured.get().removesuffix("\n"))
 
 
 def write_scaling(runs: "Sequence[Run]", form: str, out: Path | None) -> None:
@@ -71,9 +77,57 @@ def console_of_output() -> Any:
     from rich.console import Console
 
     # A pipe has no width of its own; 80 columns is what a reader of the file can count on.
+    width, height = terminal_size(sys.stdout) if sys.stdout.isatty() else (80, 25)
     columns = os.environ.get("COLUMNS", "")
-    width = max(40, int(columns)) if re.fullmatch("[0-9]{1,5}", columns) else 80
-    return Console() if sys.stdout.isatty() else Console(width=width)
+    width = max(40, int(columns)) if re.fullmatch("[0-9]{1,5}", columns) else width
+    return Console(width=width, height=height, color_system=color_system())
+
+
+def terminal_size(stream: TextIO) -> tuple[int, int]:
+    """Columns and rows of a terminal, or of the usual one where it does not tell."""
+    with contextlib.suppress(OSError, ValueError):
+        columns, rows = os.get_terminal_size(stream.fileno())
+        if columns and rows:
+            return columns, rows
+    return 80, 24
+
+
+def color_system() -> Literal["auto"] | None:
+    """What makes rich write in colour where it can, and plain text under https://no-color.org."""
+    return None if os.environ.get("NO_COLOR") else "auto"
+
+
+def say(text: str) -> None:
+    """``text`` as lines of standard output."""
+    _print(text, sys.stdout)
+
+
+def tell(text: str) -> None:
+    """``text`` as a line of standard error, or as several where that is a terminal and narrower."""
+    if sys.stderr.isatty():
+        text = wrapped(text, terminal_size(sys.stderr)[0] - 1)
+    _print(text, sys.stderr)
+
+
+def wrapped(text: str, width: int) -> str:
+    """``text`` in lines of at most ``width`` characters, broken between words and in no command, which
+    stands in backticks or is indented."""
+    whole = re.sub("`[^`]*`", lambda command: command[0].replace(" ", "\0"), text)
+    lines = (
+        line
+        if line.startswith("  ")
+        else textwrap.fill(line, max(20, width), break_long_words=False, break_on_hyphens=False)
+        for line in whole.split("\n")
+    )
+    return "\n".join(lines).replace("\0", " ")
+
+
+def _print(text: str, stream: TextIO) -> None:
+    try:
+        print(text, file=stream, flush=True)
+    except BrokenPipeError:
+        # Who reads has seen enough, as ``head`` does: the rest goes nowhere, and the exit code stays.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def write(text: str | bytes, out: Path | None) -> None:
@@ -85,7 +139,7 @@ def write(text: str | bytes, out: Path | None) -> None:
         If the file cannot be written, or bytes would go to a terminal.
     """
     if out is None and isinstance(text, str):
-        print(text, end="" if text.endswith("\n") else "\n")
+        say(text.removesuffix("\n"))
     elif out is None:
         if sys.stdout.isatty():
             raise XpbenchError("this format is binary: name a file with -o")

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
 from xpbench.bench import journal, turn
 from xpbench.bench.accounting import Account
@@ -29,10 +28,12 @@ ORACLE_PATIENCE = 5.0
 _NO_BACKEND = Environment("", Setting(), ())
 
 
-class Observer(Protocol):
-    """Who is told how a run goes on. ``case`` is the id of a case."""
+class Observer:
+    """Who is told how a run goes. A phase begins with an ``act`` at a ``place``; ``case`` is an id."""
 
     def preparing(self, case: str, done: int, total: int) -> None: ...
+
+    def phase(self, name: str, act: str, place: str) -> None: ...
 
     def started(self, case: str, fork: int) -> None: ...
 
@@ -41,16 +42,8 @@ class Observer(Protocol):
     def note(self, text: str) -> None: ...
 
 
-class Silent:
+class Silent(Observer):
     """Tells nobody."""
-
-    def preparing(self, case: str, done: int, total: int) -> None: ...
-
-    def started(self, case: str, fork: int) -> None: ...
-
-    def finished(self, case: str, fork: int, status: str, seconds: float) -> None: ...
-
-    def note(self, text: str) -> None: ...
 
 
 @dataclass
@@ -260,6 +253,7 @@ class _Run:
                     self.observer.started(event["id"], 0)
 
             visit = Visit(0, environment, tuple(waiting))
+            self.observer.phase("profiles of kernels", "starting", str(environment))
             with self._alone_on_card(environment):
                 self._process("worker", visit, on_event, self.job.settings.timeout, profiled=True)
             if not started:
@@ -278,6 +272,10 @@ class _Run:
     def _worker(self, visit: Visit, on_event: Callable[[Event], None], again: bool) -> Ending:
         """A worker; one on a card is alone there, and the card is watched as long as it lives."""
         settings, device = self.job.settings, visit.environment.setting.device
+        name = "measuring" if settings.seconds else "checking"
+        name = "second turns of disturbed cases" if again else name
+        fork = f"fork {visit.fork + 1} of {self.job.fork_range.stop}"
+        self.observer.phase(f"{name}, {fork}", "starting", str(visit.environment))
         if device == "cpu":
             return self._process("worker", visit, on_event, settings.timeout)
         card = self.cards.of(visit.environment)
@@ -322,6 +320,8 @@ class _Run:
             nonlocal began
             if event["event"] == "ready":
                 self.account.add({"imports": time.monotonic() - spawned})
+            elif event["event"] == "roof":
+                self.observer.phase("roofs", f"in {event['dtype']} on", str(visit.environment))
             elif event["event"] == "roofs":
                 self.roofed.add((visit.fork, visit.environment, event["dtype"]))
                 self.account.add(event["spent"])

@@ -59,6 +59,7 @@ def verify(prepared: Plan, observer: runner.Observer) -> Verification:
     differences: list[Difference] = []
 
     def examine(data_folder: Path, outputs: Path) -> None:
+        observer.phase("comparing the backends with each other", "", "")
         found = _Outputs(data_folder, outputs)
         for row in _rows(prepared.runnable):
             kernel = prepared.registry.kernels[row[0].kernel]

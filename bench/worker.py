@@ -125,6 +125,7 @@ def main(task_file: str) -> None:
         # After the cases, whose first calls must find a library that has compiled nothing yet.
         cache = backend.cache_bytes()
         for dtype in filter(lambda dtype: backend.declines(dtype) is None, task.roofs):
+            say(event="roof", dtype=dtype)
             roof = roofs.measure(backend, dtype, task.setting.precision, task.fork, cache)
             journal.append_roof(task.run, roof)
             say(event="roofs", dtype=dtype, spent={"roofs": roof.timed_s})

@@ -1,7 +1,6 @@
 """``xpbench ab``: two environments, measured turn by turn in one run."""
 
 import datetime
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,13 +21,14 @@ from xpbench.bench.options import (
     Out,
     Precision,
     Preset,
+    Quiet,
     Seconds,
     Seed,
     Sizes,
     Threads,
     Timeout,
 )
-from xpbench.bench.output import warn_of_noise
+from xpbench.bench.output import tell, warn_of_noise
 
 if TYPE_CHECKING:
     from xpbench.bench.case import Case
@@ -63,6 +63,7 @@ def ab(
     seed: Seed = 0,
     out: Out = None,
     form: Format = "rich",
+    quiet: Quiet = False,
 ) -> None:
     """Compare two environments, A and B, interleaved: the tool for small effects. Exit 1 if B is slower.
 
@@ -70,9 +71,9 @@ def ab(
     one, so that whatever the machine does, it does to both.
     """
     from xpbench.bench import beginning, comparison, journal, preparation
+    from xpbench.bench.forecast import words
     from xpbench.bench.multiple_comparisons import forks_needed
     from xpbench.bench.plan import Request
-    from xpbench.bench.progress import words
 
     check_format(form)
     request = Request(
@@ -108,14 +109,13 @@ def ab(
     sides = [replace(side, settings=replace(side.settings, forks=count)) for side in sides]
     for name, side in zip("AB", sides, strict=True):
         for backend_name, reason in side.unusable.items():
-            print(f"xpbench: {backend_name} is not usable in {name}: {reason}", file=sys.stderr)
+            tell(f"xpbench: {backend_name} is not usable in {name}: {reason}")
     for line in _in_one_alone(sides, both):
-        print(f"xpbench: {line}", file=sys.stderr)
+        tell(f"xpbench: {line}")
     if count < needed:
-        print(
+        tell(
             f"warning: before one change among {len(both)} cases can be reported there must be {needed} "
-            f"forks a side, and --forks asks for {count}",
-            file=sys.stderr,
+            f"forks a side, and --forks asks for {count}"
         )
     warn_of_noise()
     folder = out or Path("results") / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-ab"
@@ -124,23 +124,20 @@ def ab(
         replace(side.job(place), cases=tuple(both)) for side, place in zip(sides, folders, strict=True)
     ]
     minutes = words(sum(job.seconds for job in jobs))
-    print(
-        f"{len(both)} cases, {count} forks a side, about {minutes}; results go to {folder}",
-        file=sys.stderr,
-    )
-    interrupted = not _measure(jobs)
+    if not quiet:
+        tell(f"{len(both)} cases, {count} forks a side, about {minutes}; results go to {folder}")
+    interrupted = not _measure(jobs, quiet)
     runs = [journal.read(place) for place in folders]
     found = comparison.compare(runs[0], runs[1], interleaved=True)
     print_comparison(found, runs[1], form, all_cases=False, out=None)
     if interrupted:
-        print("\nInterrupted: this is what was measured so far.", file=sys.stderr)
+        tell("\nInterrupted: this is what was measured so far.")
         raise typer.Exit(INTERRUPTED)
     if disturbed := sum(m.disturbed for run in runs for m in run.measurements):
         of = sum(len(run.measurements) for run in runs)
-        print(
+        tell(
             f"warning: other processes disturbed {disturbed} of {of} measurements: on a quieter machine "
-            "smaller changes would be seen",
-            file=sys.stderr,
+            "smaller changes would be seen"
         )
     if found.regressed:
         raise typer.Exit(REGRESSED)
@@ -149,7 +146,7 @@ def ab(
         raise NothingMeasured(f"no case was timed in both: {'; '.join([*reasons][:3]) or 'none ran'}")
 
 
-def _measure(jobs: "Sequence[Job]") -> bool:
+def _measure(jobs: "Sequence[Job]", quiet: bool) -> bool:
     """Whether all of the jobs were measured, and not interrupted."""
     from xpbench.bench import runner
     from xpbench.bench.accounting import sentence
@@ -157,11 +154,12 @@ def _measure(jobs: "Sequence[Job]") -> bool:
 
     sides = dict(zip(("A: ", "B: "), jobs, strict=True))
     try:
-        with observer_of(sides, set()) as observer:
+        with observer_of(sides, quiet=quiet) as observer:
             account = runner.interleave(jobs, [Prefixed(side, observer) for side in sides])
     except KeyboardInterrupt:
         return False
-    print(sentence(account), file=sys.stderr)
+    if not quiet:
+        tell(sentence(account))
     return True
 
 

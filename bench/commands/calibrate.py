@@ -2,7 +2,6 @@
 
 import json
 import math
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,13 +15,14 @@ from xpbench.bench.options import (
     Dtypes,
     Out,
     Precision,
+    Quiet,
     Resume,
     Seconds,
     Seed,
     Sizes,
     Threads,
 )
-from xpbench.bench.output import announce, warn_of_noise
+from xpbench.bench.output import announce, tell, warn_of_noise
 
 if TYPE_CHECKING:
     from xpbench.bench.plan import Request
@@ -59,6 +59,7 @@ def calibrate(
     out: Out = None,
     resume: Resume = None,
     show: Show = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare every backend with itself, to see how often the verdicts err on this machine.
@@ -95,10 +96,11 @@ def calibrate(
             kernels or list(KERNELS), request, comparisons, forks, seconds, threads, precision, seed
         )
         folder = beginning.begin(prepared, out)
-    announce(prepared)
+    announce(prepared, quiet)
     warn_of_noise()
-    print(f"results go to {folder}", file=sys.stderr)
-    _measure(prepared, folder)
+    if not quiet:
+        tell(f"results go to {folder}")
+    _measure(prepared, folder, quiet)
     _report(folder, forks, as_json, store=True)
 
 
@@ -125,7 +127,7 @@ def _prepare(
         kernels, request, forks=1, seconds=seconds, threads=threads, precision=precision
     )
     for name, reason in plain.unusable.items():
-        print(f"xpbench: {name} is not usable here: {reason}", file=sys.stderr)
+        tell(f"xpbench: {name} is not usable here: {reason}")
     if not plain.runnable:
         raise NothingMeasured("none of the backends named is usable here")
     bases = list(dict.fromkeys(case.backend for case in plain.runnable))
@@ -151,20 +153,21 @@ def _prepare(
     )
 
 
-def _measure(prepared: "Plan", folder: Path) -> None:
+def _measure(prepared: "Plan", folder: Path, quiet: bool) -> None:
     from xpbench.bench import runner
     from xpbench.bench.accounting import sentence
     from xpbench.bench.progress import observer_of
 
     job = prepared.job(folder)
     try:
-        with observer_of({"": job}, runner.progress_of(folder).done) as observer:
+        with observer_of({"": job}, runner.progress_of(folder), quiet=quiet) as observer:
             account = runner.execute(job, observer)
     except KeyboardInterrupt:
         cures = f"`--show {folder}` tells what was found so far, `--resume {folder}` measures the rest"
-        print(f"\nInterrupted. `xpbench calibrate` with {cures}.", file=sys.stderr)
+        tell(f"\nInterrupted. `xpbench calibrate` with {cures}.")
         raise typer.Exit(INTERRUPTED) from None
-    print(sentence(account), file=sys.stderr)
+    if not quiet:
+        tell(sentence(account))
 
 
 def _report(folder: Path, forks: int, as_json: bool, store: bool) -> None:

@@ -2,15 +2,14 @@
 
 import datetime
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from xpbench.bench.exceptions import XpbenchError
-from xpbench.bench.options import Backends, Out, Precision, Seconds, Threads
-from xpbench.bench.output import warn_of_noise
+from xpbench.bench.options import Backends, Out, Precision, Quiet, Seconds, Threads
+from xpbench.bench.output import tell, warn_of_noise
 
 if TYPE_CHECKING:
     from xpbench.bench.crossover import Crossing
@@ -58,6 +57,7 @@ def crossover(
     steps: Steps = STEPS,
     transfer: Transfer = False,
     out: Out = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Find the size at which one of two backends overtakes the other.
@@ -81,24 +81,24 @@ def crossover(
     low, high = duel.span(name, sizes, varied, smallest, largest)
     folder = out or Path("results") / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-crossover-{name}"
     warn_of_noise()
-    rivals = duel.Duel(prepared, pair, varied, duel.base_size(sizes), folder, transfer)
-    print(
-        f"{name}: {rivals.second} against {rivals.first}, {varied} from {low} to {high}, "
-        f"at most {steps + 2} sizes of {forks} forks; results go to {folder}",
-        file=sys.stderr,
-    )
+    rivals = duel.Duel(prepared, pair, varied, duel.base_size(sizes), folder, transfer, quiet)
+    if not quiet:
+        tell(
+            f"{name}: {rivals.second} against {rivals.first}, {varied} from {low} to {high}, "
+            f"at most {steps + 2} sizes of {forks} forks; results go to {folder}"
+        )
     try:
         found = crossing.search(rivals.measure, low, high, steps)
     except KeyboardInterrupt:
-        print(f"\nInterrupted. What was measured is in {folder}.", file=sys.stderr)
+        tell(f"\nInterrupted. What was measured is in {folder}.")
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
         print(json.dumps(_as_json(found, rivals), indent=1, allow_nan=False))
     else:
-        _print(found, rivals)
+        _print(found, rivals, quiet)
 
 
-def _print(found: "Crossing", rivals: "Duel") -> None:
+def _print(found: "Crossing", rivals: "Duel", quiet: bool) -> None:
     from rich.text import Text
 
     from xpbench.bench.crossover import interval, sentence, verdict
@@ -126,7 +126,8 @@ def _print(found: "Crossing", rivals: "Duel") -> None:
     console.print(as_grid(Grid("", ("", rivals.first, rivals.second, "", "95% interval"), rows)))
     for note in rivals.notes:
         console.print(Text(note))
-    print(f"\nThe runs are in {rivals.folder}, one for each size.")
+    if not quiet:
+        print(f"\nThe runs are in {rivals.folder}, one for each size.")
 
 
 def _as_json(found: "Crossing", rivals: "Duel") -> dict[str, Any]:

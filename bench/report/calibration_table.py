@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from xpbench.bench.calibration import FORK_COUNTS, Calibration, Power, Rate
+from xpbench.bench.forecast import words
 from xpbench.bench.journal import Run
-from xpbench.bench.progress import words
 from xpbench.bench.report.quantities import percent, tenths
 from xpbench.bench.report.records import visible
 from xpbench.bench.report.sheet import Part

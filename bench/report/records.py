@@ -4,34 +4,22 @@ import csv
 import importlib.util
 import io
 import json
-import unicodedata
 from typing import Any
 
 import pandas as pd
 
 from xpbench.bench.exceptions import XpbenchError
+from xpbench.bench.visible import visible as visible
 
 Record = dict[str, Any]
 
 _FORMULA = ("=", "+", "-", "@")
-_INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
-"""Unicode categories: control, format (which can reverse text), surrogate, line and paragraph ends."""
 
 
 def records(frame: pd.DataFrame) -> list[Record]:
     """The rows as dictionaries of Python's own types, with ``None`` for null."""
     columns = {name: [_plain(value) for value in frame[name]] for name in frame.columns}
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-
-
-def visible(text: str) -> str:
-    """``text`` with every character that is not seen, or acts on a terminal, as its escape."""
-    return "".join(
-        character.encode("unicode_escape").decode()
-        if unicodedata.category(character) in _INVISIBLE
-        else character
-        for character in text
-    )
 
 
 def as_json(frame: pd.DataFrame) -> str:
