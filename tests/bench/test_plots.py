@@ -101,7 +101,7 @@ def test_every_backend_and_the_run_with_its_machine_are_named(runs: Any, kind: s
     named = {"numpy", "torch", "jax"} | (set() if kind == "roofline" else {"cupy@cuda"})
     assert named <= set(seen)
     assert seen[0] == "night"
-    assert KINDS[kind][1] in seen[1]
+    assert seen[1].startswith(KINDS[kind][1].replace("BASELINE", "numpy"))
     assert "A Processor" in seen[2]
     assert not list(root.iter("{http://www.w3.org/2000/svg}image"))
     style = next(root.iter("{http://www.w3.org/2000/svg}text")).get("style") or ""
