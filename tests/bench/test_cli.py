@@ -114,7 +114,9 @@ def test_a_device_that_no_backend_has_measures_nothing_exit_code_3(xpbench) -> N
     assert "no backend chosen has the device cuda (numpy: cpu)" in one_line(answer.stderr)
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["verify"], ["table"], ["list"], ["list", "kernels"]])
+@pytest.mark.parametrize(
+    "command", [[], ["run"], ["verify"], ["table"], ["plot"], ["list"], ["list", "kernels"]]
+)
 def test_every_command_has_help_with_an_example(xpbench, command: list[str]) -> None:
     answer = xpbench(*command, "--help")
     assert answer.returncode == 0

@@ -13,12 +13,12 @@ from xpbench.bench.report.selection import Selection
 __all__ = ["FORMATS", "KINDS", "picture"]
 
 KINDS: dict[str, tuple[Callable[[Selection, float], list[Strip]], str]] = {
-    "heatmap": (heatmap, "time of one call against the baseline"),
+    "heatmap": (heatmap, "time of one call against BASELINE"),
     "scaling": (scaling_panels, "time of one call over the size"),
     "roofline": (roofline, "operations a second under the measured roofs"),
     "agreement": (agreement, "agreement with the oracle"),
 }
-"""What ``--kind`` accepts: who draws it, and what it shows."""
+"""What ``--kind`` accepts: who draws it, and what it shows, against whom if that matters."""
 
 
 def picture(shown: Selection, kind: str, form: str, width: float, title: str | None = None) -> bytes:
@@ -32,6 +32,9 @@ def picture(shown: Selection, kind: str, form: str, width: float, title: str | N
         If there is nothing of that kind to draw, or the picture is too large for its format.
     """
     draw, what = KINDS[kind]
+    known = {str(record["baseline"]) for record in shown.records if record["baseline"] is not None}
+    names = " or ".join(sorted(place.removesuffix("@cpu") for place in known))
+    what = what.replace("BASELINE", names or "no baseline, for none was timed")
     with settings():
         body = draw(shown, width)
         return drawn([*heading(shown.runs, shown.records, what, title, width), *body], width, form)
