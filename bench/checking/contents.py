@@ -80,8 +80,8 @@ def survey(folder: Path) -> tuple[Contents, list[Finding]]:
         with os.scandir(folder) as entries:
             for entry in entries:
                 told = entry.stat(follow_symlinks=False)
-                if fault := _unwanted(entry.name, told.st_mode):
-                    found.append(Finding(ERROR, "files", fault, shown(entry.name)))
+                if amiss := _unwanted(entry.name, told.st_mode):
+                    found.append(Finding(ERROR, "files", amiss, shown(entry.name)))
                 else:
                     sizes[entry.name] = told.st_size
     except OSError as fault:
@@ -171,7 +171,8 @@ def _chunks(contents: Contents, name: str) -> Iterator[bytes]:
         if part not in contents.sizes:
             continue
         with _opened(contents, part) as file:
-            stream = gzip.GzipFile(fileobj=file) if part.endswith(PACKED) else file
+            packed = part.endswith(PACKED)
+            stream: IO[bytes] | gzip.GzipFile = gzip.GzipFile(fileobj=file) if packed else file
             while chunk := _read(stream):
                 read += len(chunk)
                 if read > MOST_BYTES:
@@ -181,7 +182,7 @@ def _chunks(contents: Contents, name: str) -> Iterator[bytes]:
                 yield chunk
 
 
-def _read(stream: IO[bytes]) -> bytes:
+def _read(stream: IO[bytes] | gzip.GzipFile) -> bytes:
     try:
         return stream.read(CHUNK)
     except (OSError, EOFError, zlib.error) as fault:
