@@ -21,7 +21,6 @@ from xpbench.bench.measurement import Measurement
 from xpbench.bench.profile import Profile
 from xpbench.bench.roof import Roof
 
-MOST_LINES = 200_000
 MOST_TEXT = 2**21
 GRAVE = ("files", "header", "plan")
 """With errors about these a run is not given to the readers, which take such things for granted."""
@@ -151,11 +150,7 @@ class _Look:
         """The values of a file's lines by their number, with findings in place of what is none."""
         number = 0
         try:
-            for count, (number, text) in enumerate(contents.lines(self.held, name)):
-                if count == MOST_LINES:
-                    says = f"has more than {MOST_LINES} lines, and is not read on"
-                    yield number, Finding(ERROR, "files", says, name)
-                    return
+            for number, text in contents.lines(self.held, name):
                 try:
                     yield number, contents.parsed(text)
                 except Unreadable:

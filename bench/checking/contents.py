@@ -31,6 +31,7 @@ MOST_BYTES = 2**28
 """What a journal may hold, unpacked: a case and fork is some 2 KB, so this is a hundred thousand."""
 MOST_HEADER = 2**23
 """The header of a run of every kernel holds their texts too, and is less than a tenth of this."""
+MOST_LINES = 200_000
 MOST_LINE = 2**22
 """A line of the journal holds up to three thousand rounds, which are some 70 KB."""
 MOST_PLAIN = 2**21
@@ -80,8 +81,8 @@ def survey(folder: Path) -> tuple[Contents, list[Finding]]:
         with os.scandir(folder) as entries:
             for entry in entries:
                 told = entry.stat(follow_symlinks=False)
-                if fault := _unwanted(entry.name, told.st_mode):
-                    found.append(Finding(ERROR, "files", fault, shown(entry.name)))
+                if amiss := _unwanted(entry.name, told.st_mode):
+                    found.append(Finding(ERROR, "files", amiss, shown(entry.name)))
                 else:
                     sizes[entry.name] = told.st_size
     except OSError as fault:
@@ -150,7 +151,7 @@ def lines(contents: Contents, name: str) -> Iterator[tuple[int, bytes]]:
     Raises
     ------
     Unreadable
-        Where the file cannot be read on, or a line or all of it is larger than any run's.
+        Where the file cannot be read on, or a line, all of it or their number is larger than any run's.
     """
     rest, number = b"", 1
     for chunk in _chunks(contents, name):
@@ -159,6 +160,8 @@ def lines(contents: Contents, name: str) -> Iterator[tuple[int, bytes]]:
             if len(line) <= MOST_LINE and line.strip():
                 yield number, line
             number += 1
+        if number > MOST_LINES:
+            raise Unreadable(f"has more than {MOST_LINES} lines, and is not read on: publish less")
         if max(map(len, (*whole, rest))) > MOST_LINE:
             raise Unreadable(f"has a line longer than {volume(MOST_LINE)}, as no run does")
     if rest.strip():
@@ -171,7 +174,8 @@ def _chunks(contents: Contents, name: str) -> Iterator[bytes]:
         if part not in contents.sizes:
             continue
         with _opened(contents, part) as file:
-            stream = gzip.GzipFile(fileobj=file) if part.endswith(PACKED) else file
+            packed = part.endswith(PACKED)
+            stream: IO[bytes] | gzip.GzipFile = gzip.GzipFile(fileobj=file) if packed else file
             while chunk := _read(stream):
                 read += len(chunk)
                 if read > MOST_BYTES:
@@ -181,7 +185,7 @@ def _chunks(contents: Contents, name: str) -> Iterator[bytes]:
                 yield chunk
 
 
-def _read(stream: IO[bytes]) -> bytes:
+def _read(stream: IO[bytes] | gzip.GzipFile) -> bytes:
     try:
         return stream.read(CHUNK)
     except (OSError, EOFError, zlib.error) as fault:

@@ -159,7 +159,7 @@ def forks_planned(header: Mapping[str, Any]) -> int | None:
 
 def looks_planned(header: Mapping[str, Any]) -> int:
     """How often the run may look at its verdicts, and then measure more forks."""
-    looks = part_of(header, "settings").get("looks")
+    looks: Any = part_of(header, "settings").get("looks")
     return int(looks) if LATER_SETTINGS["looks"][1](looks) else 1
 
 

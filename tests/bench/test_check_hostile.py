@@ -69,9 +69,11 @@ def test_a_packed_journal_is_read_and_a_large_one_is_to_be_packed(
 def test_what_unpacks_to_more_than_any_run_is_not_read_on(
     stored_run: Stored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bomb = gzip.compress(b"\n" * 2**22)
+    bomb = gzip.compress(b"3\n" * 2**21)
     (stored_run.path / "journal.jsonl").unlink()
     (stored_run.path / "journal.jsonl.gz").write_bytes(bomb)
+    assert "has more than 200000 lines, and is not read on" in told(stored_run.check(), ERROR)
+    monkeypatch.setattr(contents, "MOST_LINES", 2**21)
     monkeypatch.setattr(contents, "MOST_BYTES", 2**21)
     assert "holds more than 2.00 MiB, and is not read on" in told(stored_run.check(), ERROR)
     monkeypatch.setattr(journal, "MOST_UNPACKED", 2**21)
