@@ -51,7 +51,13 @@ class Picture:
     command: str
 
 
-PICTURES = (Picture("docs/table.svg", "table results/published/epyc-2cpu-default --format svg"),)
+_RUNS = "results/published/xeon-2cpu-default results/published/epyc-2cpu-default"
+PICTURES = (
+    Picture("docs/table.svg", "table results/published/epyc-2cpu-default --format svg"),
+    Picture("docs/two-machines.svg", f"plot {_RUNS} --kind heatmap"),
+    Picture("docs/scaling.svg", "plot results/published/xeon-2cpu-default --kind scaling"),
+    Picture("docs/roofline.svg", "plot results/published/xeon-2cpu-default --kind roofline"),
+)
 """Only what comes out the same to the last byte: what is committed is held against its command."""
 
 

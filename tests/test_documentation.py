@@ -25,7 +25,7 @@ README = (ROOT / "README.md").read_text()
 DOCS = ROOT / "docs"
 LANGUAGES = {"sh", "python", "yaml", "{eval-rst}", "{include}", "{output}", "{overview}", "{toctree}"}
 """What is shown is run, or is written by the build: there are no blocks of output typed by hand."""
-READING = ("table", "compare")
+READING = ("table", "compare", "report", "plot")
 """Commands that only read stored runs are run in this process, which has imported pandas already."""
 ROWS = re.compile(r"^\| `([\w-]+)` \|(?: (\w+) \|)?", re.MULTILINE)
 
@@ -39,8 +39,9 @@ def play(xpbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[
     published = ROOT / "results" / "published"
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "published").symlink_to(published)
-    for name in ("<name>", "before", "after"):
+    for name in ("<name>", "before", "after", "laptop"):
         (tmp_path / "results" / name).symlink_to(published / "xeon-2cpu-default")
+    (tmp_path / "results" / "server").symlink_to(published / "epyc-2cpu-default")
 
     def run(command: Command) -> None:
         for words in command.variants():
