@@ -12,11 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from pseudo_terminal import Terminal, Window
 from xpbench.bench import live
 from xpbench.bench.forecast import Forecast
 from xpbench.bench.output import color_system
 from xpbench.bench.progress import Standing
+
+pytest.importorskip("pyte", reason="what a terminal shows is read by pyte")
+
+from pseudo_terminal import Terminal, Window
 
 COMMAND = [sys.executable, "-m", "xpbench"]
 NUMPY = ["--backend", "numpy", "--no-roofs"]
