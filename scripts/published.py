@@ -7,7 +7,6 @@ README's pictures, and pages for the site.
 
 import argparse
 import contextlib
-import importlib
 import io
 import json
 import re
@@ -32,7 +31,9 @@ from xpbench.bench.report.markdown import escape
 from xpbench.bench.report.overall import overall
 from xpbench.bench.report.quantities import volume
 from xpbench.bench.report.records import records, visible
+from xpbench.bench.report.sheet import prepared
 from xpbench.bench.report.summary import summarise
+from xpbench.bench.report.verdict import verdicts
 from xpbench.bench.twins import base_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -149,12 +150,7 @@ def versions(run: Run) -> Iterator[str]:
 
 
 def verdict(run: Run) -> str:
-    """The run in a sentence, as its page begins; nothing where this xpbench makes no pages yet."""
-    try:
-        prepared = importlib.import_module("xpbench.bench.report.sheet").prepared
-        verdicts = importlib.import_module("xpbench.bench.report.verdict").verdicts
-    except (ImportError, AttributeError):
-        return ""
+    """The run in a sentence, as its page begins."""
     rows = prepared(records(summarise([run])))
     return str(next(iter(verdicts(rows, overall([run])).values()), ""))
 
