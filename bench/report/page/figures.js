@@ -55,18 +55,25 @@ function figure(name, caption, plot, legend) {
   return el("figure", { "data-figure": name }, el("figcaption", {}, caption), legend, plot, buttons);
 }
 
+// What a colour of the style sheet is in the theme in force.
+function colourNow(name) {
+  const probe = document.body.appendChild(el("span", { style: `color: var(${name})` }));
+  const colour = getComputedStyle(probe).color;
+  probe.remove();
+  return colour;
+}
+
 // The legend above the plot, in one picture that needs no style sheet.
 function pictureOf(legend, plot) {
   const size = (svg) => ({ width: Number(svg.getAttribute("width")), height: Number(svg.getAttribute("height")) });
   const [head, body] = [legend ? size(legend) : { width: 0, height: 0 }, size(plot)];
   const width = Math.max(head.width, body.width) + 16, height = head.height + body.height + 20;
-  const style = getComputedStyle(document.documentElement);
-  const picture = d3.create("svg").attr("xmlns", "http://www.w3.org/2000/svg").attr("width", width).attr("height", height).attr("viewBox", `0 0 ${width} ${height}`).attr("font-family", "system-ui, sans-serif").attr("color", style.getPropertyValue("--ink").trim());
-  picture.append("rect").attr("width", width).attr("height", height).attr("fill", style.getPropertyValue("--paper").trim());
+  const picture = d3.create("svg").attr("xmlns", "http://www.w3.org/2000/svg").attr("width", width).attr("height", height).attr("viewBox", `0 0 ${width} ${height}`).attr("font-family", "system-ui, sans-serif").attr("color", colourNow("--ink"));
+  picture.append("rect").attr("width", width).attr("height", height).attr("fill", colourNow("--paper"));
   if (legend) picture.append(() => legend.cloneNode(true)).attr("x", 8).attr("y", 6);
   picture.append(() => plot.cloneNode(true)).attr("x", 8).attr("y", head.height + 12);
   const text = new XMLSerializer().serializeToString(picture.node());
-  return { width, height, text: text.replace(/var\((--[a-z0-9-]+)\)/g, (_, name) => style.getPropertyValue(name).trim()) };
+  return { width, height, text: text.replace(/var\((--[a-z0-9-]+)\)/g, (_, name) => colourNow(name)) };
 }
 
 async function savePicture(name, kind, legend, plot) {

@@ -76,6 +76,6 @@ function theme() {
 }
 
 main().catch((fault) => {
-  document.getElementById("count").textContent = `The page could not be drawn (${fault.message}): a browser of 2023 or later is needed. \`xpbench table\` prints the same.`;
+  document.getElementById("count").textContent = `The page could not be drawn (${fault.message}): a browser of 2024 or later is needed. \`xpbench table\` prints the same.`;
   throw fault;
 });
