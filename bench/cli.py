@@ -301,10 +301,10 @@ def main() -> int:
     try:
         app()
     except XpbenchError as error:
-        print(f"xpbench: {error}", file=sys.stderr)
+        tell(f"xpbench: {error}")
         return error.exit_code
     except OSError as error:
-        print(f"xpbench: {error}; what was measured is kept, and --resume goes on", file=sys.stderr)
+        tell(f"xpbench: {error}; what was measured is kept, and --resume goes on")
         return XpbenchError.exit_code
     return 0
 
