@@ -18,7 +18,7 @@ CARD := $(if $(filter file,$(origin EXTRAS)),cuda13,$(EXTRAS))
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: bench test test-all test-gpu gpu lint types gallery published claims clean
+.PHONY: bench test test-all test-gpu gpu lint types gallery published claims docs clean
 
 bench: $(VENV)/.ready
 	$(BIN)/xpbench run $(ARGS)
@@ -42,10 +42,10 @@ lint: $(VENV)/.ready-test
 types: $(VENV)/.ready-test
 	$(BIN)/mypy
 
-gallery: $(VENV)/.ready
+gallery: $(VENV)/.ready-test
 	$(BIN)/python scripts/published.py
 
-published: $(VENV)/.ready
+published: $(VENV)/.ready-test
 	$(BIN)/xpbench check results/published/*/
 	$(BIN)/python scripts/published.py --check
 
@@ -56,7 +56,6 @@ claims: $(VENV)/.ready
 	$(BIN)/python benchmarks/planted_slowdown.py
 	$(BIN)/python benchmarks/against_pytest_benchmark.py
 
-.PHONY: docs
 docs: $(VENV)/.ready-docs
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
 

@@ -2,6 +2,7 @@
 README's pictures, and pages for the site.
 
     python scripts/published.py              what is committed, and the pages into build/gallery
+    python scripts/published.py --shots      the pictures of a browser and of a run at work, too
     python scripts/published.py --check      exit 1 where what is committed is not what would be made
 """
 
@@ -18,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-import typer
 from published_page import Entry, index
 from rich.console import Console
 
@@ -59,7 +59,19 @@ PICTURES = (
     Picture("docs/scaling.svg", "plot results/published/xeon-2cpu-default --kind scaling"),
     Picture("docs/roofline.svg", "plot results/published/xeon-2cpu-default --kind roofline"),
 )
-"""Only what comes out the same to the last byte: what is committed is held against its command."""
+"""What comes out the same to the last byte: what is committed is held against its command."""
+
+_DEFAULT = "results/published/xeon-2cpu-default"
+SHOTS = (
+    Picture("docs/page.png", f"picture_of_page.py {_DEFAULT} --height 1150"),
+    Picture("docs/page-kernel.png", f"picture_of_page.py {_DEFAULT} --at #open=svd"),
+    Picture(
+        "docs/progress.svg",
+        "progress_picture.py --at 0.6 run --backend numpy --backend torch --backend jax"
+        " --backend jax-eager --backend array-api-strict --size small --forks 4 --time 0.05",
+    ),
+)
+"""What a browser or a terminal shows, which is never the same twice: a script and its arguments."""
 
 
 def made(root: Path) -> Iterator[tuple[Path, bytes]]:
@@ -198,21 +210,29 @@ def drawn(picture: Picture, root: Path) -> bytes:
         return file.read_bytes()
 
 
+def take_shots(root: Path) -> None:
+    """Runs the scripts that take pictures of a browser and of a run on a terminal."""
+    for shot in SHOTS:
+        script, *arguments = shot.command.split()
+        command = [sys.executable, str(root / "scripts" / script), "-o", str(root / shot.file)]
+        subprocess.run([*command, *arguments], check=True, cwd=root)
+        print(f"{shot.file} is taken anew")
+
+
 def write_pages(root: Path) -> None:
     """A page for every run that has one, and one that lists them; they are for the site, not for git."""
     folder = root / PAGES
     folder.mkdir(parents=True, exist_ok=True)
     runs = published(root)
-    with_pages = "report" in typer.main.get_command(app).commands  # type: ignore[attr-defined]
     entries = []
     for run in runs:
         found = calibrated(run) if calibration.is_of_twins(run) else None
         entries.append(entry(run, found))
-        if with_pages and found is None:
+        if found is None:
             page = folder / f"{run.path.name}.html"
             command = [sys.executable, "-m", "xpbench", "report", str(run.path), "-o", str(page)]
             subprocess.run(command, check=True)
-        elif found is not None:
+        else:
             (folder / f"{run.path.name}.txt").write_text(found[0])
     pages = {file.stem: file.name for file in folder.iterdir() if file.stem != "index"}
     (folder / "index.html").write_text(index(entries, pages))
@@ -222,6 +242,7 @@ def write_pages(root: Path) -> None:
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where files differ")
+    parser.add_argument("--shots", action="store_true", help="pictures of a browser and a run as well")
     parser.add_argument("--root", type=Path, default=ROOT, help="the checkout")
     options = parser.parse_args(arguments)
     root = options.root.resolve()
@@ -237,6 +258,8 @@ def main(arguments: list[str]) -> int:
         print(f"{file} {'is not what `make gallery` makes' if options.check else 'is made anew'}")
     if not options.check:
         write_pages(root)
+    if options.shots:
+        take_shots(root)
     return int(options.check and bool(stale))
 
 

@@ -14,7 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = {
     f"xpbench/{folder}/{path.relative_to(ROOT / folder).as_posix()}"
     for folder in ("backends", "bench", "kernels")
-    for path in (ROOT / folder).rglob("*.py")
+    for path in (ROOT / folder).rglob("*")
+    if path.is_file() and "__pycache__" not in path.parts
 } | {"xpbench/__init__.py", "xpbench/__main__.py", "xpbench/py.typed"}
 
 

@@ -65,7 +65,9 @@ def test_no_page_is_committed() -> None:
 def test_every_picture_of_the_readme_is_made_by_a_command(gallery: ModuleType) -> None:
     shown = re.findall(r"!\[[^]]*\]\(([^)]+)\)", (ROOT / "README.md").read_text())
     assert shown
-    assert set(shown) <= {picture.file for picture in gallery.PICTURES}
+    assert set(shown) <= {picture.file for picture in (*gallery.PICTURES, *gallery.SHOTS)}
+    for shot in gallery.SHOTS:
+        assert (ROOT / "scripts" / shot.command.split()[0]).is_file()
 
 
 def test_the_gallery_is_made_and_what_is_stale_is_named(
