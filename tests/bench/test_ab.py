@@ -103,6 +103,7 @@ def test_where_nothing_is_timed_in_both_the_exit_code_says_so(ab, kernels) -> No
     assert "no such thing" in found.stderr
 
 
+@pytest.mark.slow
 def test_too_few_forks_are_told_before_they_are_measured(ab) -> None:
     found = ab("before", "before", "--forks", "4")
     warning = found.stderr.index("there must be 5 forks a side, and --forks asks for 4")

@@ -66,6 +66,7 @@ def test_a_packed_journal_is_read_and_a_large_one_is_to_be_packed(
     assert found.measurements == 36
 
 
+@pytest.mark.slow
 def test_what_unpacks_to_more_than_any_run_is_not_read_on(
     stored_run: Stored, monkeypatch: pytest.MonkeyPatch
 ) -> None:

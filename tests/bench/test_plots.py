@@ -421,7 +421,9 @@ def test_a_picture_that_cannot_be_written_is_one_clear_line(runs: Any, xpbench: 
     assert answer.stdout == ""
 
 
-@pytest.mark.parametrize(("kind", "form"), [("scaling", "SVG"), ("heatmap", "pdf")])
+@pytest.mark.parametrize(
+    ("kind", "form"), [("scaling", "SVG"), pytest.param("heatmap", "pdf", marks=pytest.mark.slow)]
+)
 def test_the_command_writes_the_same_bytes_whatever_the_users_settings(
     runs: Any, xpbench: Any, tmp_path: Path, kind: str, form: str
 ) -> None:

@@ -208,6 +208,7 @@ def test_what_a_library_reduces_of_itself_is_marked(xpbench, liar: Path) -> None
     assert "choice (liar)" in words_of(answer)
 
 
+@pytest.mark.slow
 def test_verify_says_that_an_error_is_that_of_tf32(xpbench, liar: Path) -> None:
     answer = xpbench("verify", "matmul", "--backend", liar, "--dtype", "float32", "--size", "small")
     assert answer.returncode == 1

@@ -132,6 +132,7 @@ Kernel(
 """
 
 
+@pytest.mark.slow
 def test_an_integer_that_a_backend_cuts_off_is_a_reason_and_no_fault_of_the_kernel(tmp_path) -> None:
     pytest.importorskip("jax")
     path = tmp_path / "indexed.py"
