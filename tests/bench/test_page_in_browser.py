@@ -342,9 +342,20 @@ def test_everything_is_reached_by_keys_alone(chromium: Any, default: Path) -> No
         assert opened.messages == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("opened_at", ["", "#open=svd", "#case=svd%5Bn%3D16%5D/torch@cpu/float32"])
-def test_axe_finds_nothing_serious(chromium: Any, default: Path, scheme: str, opened_at: str) -> None:
+LOOKS = [
+    pytest.param(
+        fragment,
+        scheme,
+        id=f"{place}, {scheme}",
+        marks=pytest.mark.slow if fragment and scheme == "dark" else (),
+    )
+    for place, fragment in AT.items()
+    for scheme in ("light", "dark")
+]
+
+
+@pytest.mark.parametrize(("opened_at", "scheme"), LOOKS)
+def test_axe_finds_nothing_serious(chromium: Any, default: Path, opened_at: str, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
     with window(chromium, default, opened_at, {"color_scheme": scheme}) as opened:
         for section in opened.page.locator("section").all():
