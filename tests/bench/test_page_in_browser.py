@@ -342,6 +342,19 @@ def test_everything_is_reached_by_keys_alone(chromium: Any, default: Path) -> No
         assert opened.messages == []
 
 
+def test_back_closes_what_was_opened_and_keeps_what_was_chosen(chromium: Any, default: Path) -> None:
+    with window(chromium, default) as opened:
+        opened.choose(size="medium")
+        opened.page.locator("#matrix tr:not([hidden]) th[scope=row] button", has_text="svd").click()
+        assert opened.page.locator("#kernel").is_visible()
+        opened.page.go_back()
+        opened.page.wait_for_selector("#kernel", state="hidden")
+        assert len(opened.rows()) == 5
+        opened.page.go_forward()
+        opened.page.wait_for_selector("#kernel", state="visible")
+
+
+AT = {"the page": "", "a kernel": "#open=svd", "a case": "#case=svd%5Bn%3D16%5D/torch@cpu/float32"}
 LOOKS = [
     pytest.param(
         fragment,
