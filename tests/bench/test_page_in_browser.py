@@ -513,3 +513,34 @@ def test_a_run_in_which_nothing_was_timed_is_a_page_all_the_same(
             section.scroll_into_view_if_needed()
             opened.settle()
         assert opened.messages == []
+
+
+def test_names_of_every_object_are_no_choices_of_a_link(chromium: Any, default: Path) -> None:
+    with window(chromium, default, "#metric=constructor&__proto__=a&toString=b&what=svd") as opened:
+        shown = len(opened.rows())
+        opened.page.evaluate("() => { location.hash = '#metric=toString&size=medium'; }")
+        opened.page.wait_for_function("() => document.querySelector('[name=size]').value === 'medium'")
+        assert 0 < len(opened.rows()) < shown
+        assert opened.page.locator("#filters [name=metric]").input_value() == "latency"
+        opened.choose(size="small")
+        assert "toString" not in opened.page.url
+        assert opened.messages == []
+
+
+def test_a_link_to_a_section_leaves_the_choice_in_the_address(chromium: Any, default: Path) -> None:
+    with window(chromium, default, "#size=medium") as opened:
+        opened.page.locator(".contents a", has_text="Roofline").click()
+        assert opened.page.url.endswith("#size=medium")
+        assert opened.page.evaluate("() => document.activeElement.id") == "roofline"
+
+
+def written(tmp_path: Path, *stored: journal.Run) -> Path:
+    file = tmp_path / "page.html"
+    file.write_text(render(stored))
+    return file
+
+
+def test_a_run_without_cases_says_so(chromium: Any, tmp_path: Path, runs: Any) -> None:
+    with window(chromium, written(tmp_path, runs.store())) as opened:
+        assert opened.page.locator("#count").inner_text() == "There are no cases to compare."
+        assert opened.messages == []

@@ -6,11 +6,14 @@ async function main() {
   const leads = unpacked(content.leads);
   cases.forEach((record, index) => { record.index = index; record.leads = leads[index]; record.place = placeOf(record); });
   for (const [metric, { cells }] of Object.entries(content.said)) SAID[metric] = unpacked(cells);
-  const page = { content, cases, columns: Object.keys(content.cases), state: readState(), severalRuns: distinct(cases.map((r) => r.run)).length > 1, choose, shown: () => page.matrix.shownCases };
+  const page = { content, cases, columns: Object.keys(content.cases), state: stateIn(content), severalRuns: distinct(cases.map((r) => r.run)).length > 1, choose, shown: () => page.matrix.shownCases };
   page.style = styleOf(distinct(cases.map(seriesOf(page))));
-  if (!content.said[page.state.metric]) page.state.metric = Object.keys(content.said)[0] ?? "latency";
   theme();
-  if (!cases.length) return;
+  if (!cases.length) {
+    document.getElementById("count").textContent = "There are no cases to compare.";
+    document.documentElement.dataset.ready = "yes";
+    return;
+  }
 
   buildFilters(page);
   page.matrix = buildMatrix(page);
@@ -28,7 +31,18 @@ async function main() {
   window.addEventListener("beforeprint", () => Object.keys(sections).forEach(draw));
   let resizing;
   window.addEventListener("resize", () => { clearTimeout(resizing); resizing = setTimeout(() => { Object.keys(sections).forEach((name) => stale.add(name)); seen.forEach(draw); }, 150); });
-  window.addEventListener("hashchange", () => { if (location.hash.includes("=") || !location.hash) { page.state = readState(); showInFilters(page.state); show(); } });
+  window.addEventListener("hashchange", () => { if (location.hash.includes("=") || !location.hash) { page.state = stateIn(content); showInFilters(page.state); show(); } });
+  // A link to a section must not take what was chosen out of the address.
+  for (const link of document.querySelectorAll('.contents a, .skip')) {
+    link.addEventListener("click", (event) => {
+      if (!fragmentOf(page.state)) return;
+      event.preventDefault();
+      const section = document.querySelector(link.hash);
+      section.scrollIntoView();
+      section.setAttribute("tabindex", -1);
+      section.focus({ preventScroll: true });
+    });
+  }
   for (const id of ["kernel", "case"]) {
     const dialog = document.getElementById(id);
     dialog.addEventListener("close", () => {
@@ -62,6 +76,12 @@ async function main() {
     showKernel(page);
     showCase(page);
   }
+}
+
+// What the address asks for; of a figure that no case has, the first that some have.
+function stateIn(content) {
+  const state = readState();
+  return Object.hasOwn(content.said, state.metric) ? state : { ...state, metric: Object.keys(content.said)[0] ?? DEFAULTS.metric };
 }
 
 function theme() {

@@ -11,14 +11,14 @@ function readState() {
   // A fragment without "=" is the name of a section.
   if (!text.includes("=")) return state;
   for (const [key, value] of new URLSearchParams(text)) {
-    if (key in DEFAULTS) state[key] = value;
+    if (Object.hasOwn(DEFAULTS, key)) state[key] = value;
   }
   return state;
 }
 
 // The fragment that stands for `state`; what is as it was at first is left out.
 function fragmentOf(state) {
-  const chosen = Object.entries(state).filter(([key, value]) => key in DEFAULTS && value !== DEFAULTS[key]);
+  const chosen = Object.entries(state).filter(([key, value]) => value !== DEFAULTS[key]);
   return chosen.length ? `#${new URLSearchParams(chosen)}` : "";
 }
 
