@@ -540,6 +540,25 @@ def written(tmp_path: Path, *stored: journal.Run) -> Path:
     return file
 
 
+def test_times_and_ratios_are_not_sorted_among_each_other(
+    chromium: Any, tmp_path: Path, runs: Any
+) -> None:
+    def timed(place: str, n: int, time: float, **changes: Any) -> Any:
+        return runs.forks(runs.case(place, size=(("n", n),)), time, **changes)
+
+    lost = timed("numpy", 2, 1.0, status="failed", samples=())
+    measured = [timed("numpy", 1, 2e-3), lost, timed("numpy", 4, 1e-3)]
+    measured += [timed("torch", 1, 4e-3), timed("torch", 2, 1e-3), timed("torch", 4, 1e-3)]
+    with window(chromium, written(tmp_path, runs.store(*measured))) as opened:
+
+        def order(column: str) -> list[str]:
+            opened.page.locator("#matrix thead th", has_text=column).locator("button").click()
+            return [row["notes"] for row in opened.rows()]
+
+        assert order("numpy") == ["n=4", "n=1", "n=2"]
+        assert order("torch") == ["n=4", "n=1", "n=2"]
+
+
 def test_a_run_without_cases_says_so(chromium: Any, tmp_path: Path, runs: Any) -> None:
     with window(chromium, written(tmp_path, runs.store())) as opened:
         assert opened.page.locator("#count").inner_text() == "There are no cases to compare."

@@ -64,3 +64,6 @@ const sizeOf = (text) => Object.fromEntries(text.split(",").filter(Boolean).map(
 // By metric, the cells of the comparison in the order of the cases: lines of a text and a tone.
 const SAID = {};
 const saidOf = (record, metric) => SAID[metric]?.[record.index];
+
+// "1 thread", "2 threads".
+const counted = (count, thing) => `${count} ${thing}${count === 1 ? "" : "s"}`;

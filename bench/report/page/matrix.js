@@ -1,7 +1,7 @@
 // The comparison: a row for each kernel, size, dtype, precision and thread count, a column for each place.
 
 const SORTED_BY = {
-  latency: (record) => record.ratio ?? record.time_s, throughput: (r) => r.throughput_s, device: (r) => r.device_s,
+  latency: (record) => (record.place === record.baseline ? record.time_s : record.ratio), throughput: (r) => r.throughput_s, device: (r) => r.device_s,
   kernel: (r) => r.kernel_s, first_call: (r) => r.first_call_s, compile: (r) => r.compile_s, transfer: (r) => r.transfer_s,
   transfer_out: (r) => r.transfer_out_s, rate: (r) => quotient(r.flops, r.time_s), bandwidth: (r) => quotient(r.traffic_bytes, r.time_s),
   intensity: (r) => r.intensity, roof: (r) => r.roof_fraction, memory: (r) => r.peak_bytes, energy: (r) => r.energy_j,
@@ -74,7 +74,7 @@ function buildMatrix(page) {
 
 function rowElement(row, several) {
   const { first } = row;
-  const notes = [first.size, several.dtype && first.dtype, several.precision && first.precision, several.threads && `${first.threads} threads`].filter(Boolean);
+  const notes = [first.size, several.dtype && first.dtype, several.precision && first.precision, several.threads && counted(first.threads, "thread")].filter(Boolean);
   const name = el("button", { type: "button", tabindex: -1, "data-open": first.kernel }, el("span", { class: "strong" }, visible(first.kernel)), el("span", { class: "quiet" }, visible(notes.join(" · "))));
   const cells = row.records.map((record) => {
     if (record === null) return el("td", { role: "cell" });
@@ -107,7 +107,7 @@ function showMatrix(matrix) {
   for (const [chapter, { title }] of matrix.chapters) title.hidden = !open.has(chapter);
   sortRows(matrix);
   const total = rows.length;
-  document.getElementById("count").textContent = shown === total ? `${total} rows, ${among} cases` : `${shown} of ${total} rows, ${among} cases`;
+  document.getElementById("count").textContent = `${shown === total ? "" : `${shown} of `}${counted(total, "row")}, ${counted(among, "case")}`;
   matrix.shownRows = () => rowsInOrder(matrix).filter((row) => !row.element.hidden);
   setTabStop(matrix);
 }
@@ -149,8 +149,10 @@ function rowsInOrder(matrix) {
   const { sort, order, metric } = page.state;
   const column = heads.findIndex((head) => head.key === sort);
   if (column < 0) return rows;
-  const key = SORTED_BY[metric] ?? (() => null);
-  const value = (row) => (row.records[column] && key(row.records[column])) ?? null;
+  const known = (key) => (row) => (row.records[column] && key(row.records[column])) ?? null;
+  const own = known(SORTED_BY[metric] ?? (() => null));
+  // Where nothing stands to a baseline, times; never these among ratios.
+  const value = metric === "latency" && rows.every((row) => own(row) === null) ? known((record) => record.time_s) : own;
   const sign = order === "down" ? -1 : 1;
   return [...rows].sort((a, b) => {
     const [x, y] = [value(a), value(b)];
