@@ -534,6 +534,17 @@ def test_a_link_to_a_section_leaves_the_choice_in_the_address(chromium: Any, def
         assert opened.page.evaluate("() => document.activeElement.id") == "roofline"
 
 
+def test_a_kernel_opened_from_a_case_gives_the_focus_back_to_the_cell(
+    chromium: Any, default: Path
+) -> None:
+    with window(chromium, default) as opened:
+        opened.page.locator("#matrix td button").nth(1).press("Enter")
+        opened.page.get_by_role("button", name="more of").click()
+        opened.page.wait_for_selector("#case", state="hidden")
+        opened.page.locator("#kernel").press("Escape")
+        opened.page.wait_for_function("() => document.activeElement.dataset.case === '1'")
+
+
 def written(tmp_path: Path, *stored: journal.Run) -> Path:
     file = tmp_path / "page.html"
     file.write_text(render(stored))
@@ -559,7 +570,46 @@ def test_times_and_ratios_are_not_sorted_among_each_other(
         assert order("torch") == ["n=4", "n=1", "n=2"]
 
 
+def test_a_line_of_a_kernel_joins_one_precision(chromium: Any, tmp_path: Path, runs: Any) -> None:
+    measured = [
+        runs.forks(runs.case("torch", size=(("n", n),), precision=precision), n * 1e-5)
+        for n in (16, 64)
+        for precision in ("ieee", "tf32")
+    ]
+    with window(chromium, written(tmp_path, runs.store(*measured)), "#open=matmul") as opened:
+        dots = opened.page.locator("[data-figure=scaling-matmul] [d]").count
+        assert opened.page.locator("#kernel .choices label", has_text="precision").count() == 1
+        one = dots()
+        opened.page.locator("#kernel .choices select").first.select_option("tf32")
+        assert dots() == one
+        assert "tf32" in opened.page.locator("[data-figure=accuracy-matmul]").inner_text()
+
+
 def test_a_run_without_cases_says_so(chromium: Any, tmp_path: Path, runs: Any) -> None:
     with window(chromium, written(tmp_path, runs.store())) as opened:
         assert opened.page.locator("#count").inner_text() == "There are no cases to compare."
         assert opened.messages == []
+
+
+def test_a_legend_breaks_its_line_on_a_phone(chromium: Any, tmp_path: Path, runs: Any) -> None:
+    places = ("numpy", "torch", "jax", "cupy", "dask", "dpnp")
+    stored = [
+        runs.store(*[runs.forks(runs.case(place)) for place in places], name=f"a machine {number}")
+        for number in range(2)
+    ]
+    file = written(tmp_path, *stored)
+    with window(chromium, file, options={"viewport": {"width": 400, "height": 800}}) as opened:
+        opened.page.locator("#agreement").scroll_into_view_if_needed()
+        legend = opened.page.wait_for_selector("[data-figure=agreement] svg[aria-label^=Legend]")
+        # As large as it was drawn: shrunk to one line, its text would be a fifth of that.
+        assert legend.bounding_box()["width"] == pytest.approx(
+            float(legend.get_attribute("width")), abs=1
+        )
+        names = legend.query_selector_all("text")
+        assert len({name.bounding_box()["y"] for name in names}) > 1
+        assert len(
+            {
+                (path.get_attribute("d"), path.get_attribute("fill"))
+                for path in legend.query_selector_all("path")
+            }
+        ) == len(names)

@@ -10,21 +10,26 @@ function styleOf(names) {
   return {
     names,
     colour: (name) => `var(--s${at(name) % 8})`,
-    symbol: (name) => SYMBOLS[at(name) % SYMBOLS.length],
-    dash: (name) => DASHES[at(name) % DASHES.length],
+    // Beyond eight a colour comes again, with another symbol and dash.
+    symbol: (name) => SYMBOLS[(at(name) + Math.floor(at(name) / 8)) % SYMBOLS.length],
+    dash: (name) => DASHES[(at(name) + Math.floor(at(name) / 8)) % DASHES.length],
   };
 }
 
-function legendOf(style, shown) {
-  let left = 0;
+function legendOf(style, shown, most) {
+  let left = 0, top = 0, width = 0;
   const items = style.names.filter((name) => shown.has(name)).map((name) => {
-    const item = { name, left };
-    left += 40 + 7.2 * name.length;
+    const wide = 40 + 7.2 * name.length;
+    if (left && left + wide > most) [left, top] = [0, top + 22];
+    const item = { name, left, top };
+    left += wide;
+    width = Math.max(width, left);
     return item;
   });
-  const svg = d3.create("svg").attr("width", left).attr("height", 22).attr("viewBox", `0 0 ${left} 22`).attr("role", "img").attr("aria-label", `Legend: ${items.map((item) => item.name).join(", ")}`);
-  for (const { name, left: x } of items) {
-    const group = svg.append("g").attr("transform", `translate(${x},11)`);
+  const height = top + 22;
+  const svg = d3.create("svg").attr("width", width).attr("height", height).attr("viewBox", `0 0 ${width} ${height}`).attr("role", "img").attr("aria-label", `Legend: ${items.map((item) => item.name).join(", ")}`);
+  for (const { name, left: x, top: y } of items) {
+    const group = svg.append("g").attr("transform", `translate(${x},${y + 11})`);
     group.append("line").attr("x1", 0).attr("x2", 24).attr("stroke", style.colour(name)).attr("stroke-width", 2).attr("stroke-dasharray", style.dash(name));
     group.append("path").attr("transform", "translate(12,0)").attr("d", d3.symbol(symbolType(style.symbol(name)), 46)()).attr("fill", style.colour(name));
     group.append("text").attr("x", 30).attr("dy", "0.32em").attr("fill", "currentColor").attr("font-size", 12).text(name);

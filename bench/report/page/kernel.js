@@ -4,8 +4,8 @@ function openDialog(page, id, children) {
   const dialog = document.getElementById(id);
   dialog.replaceChildren(...children);
   if (!dialog.open) {
-    // What had the focus has it again when the dialog closes.
-    page.opener = document.activeElement;
+    // What had the focus has it again when the dialog closes; of one opened from another, what opened that.
+    if (!document.activeElement.closest("dialog")) page.opener = document.activeElement;
     dialog.showModal();
   }
   dialog.scrollTop = 0;
@@ -61,16 +61,22 @@ function costTable(told, records) {
 function drawKernel(page, target, records, chosen) {
   const timed = records.filter((record) => record.time_s !== null);
   if (!timed.length) return target.replaceChildren(el("p", {}, "No case of it was timed: the comparison says why."));
-  const dtypes = distinct(timed.map((record) => record.dtype));
-  const dtype = chosen.dtype ?? (dtypes.includes(page.state.dtype) ? page.state.dtype : dtypes[0]);
+  const series = seriesOf(page), asked = {};
+  // What would make one line of two: a choice of it, where a place has several.
+  for (const key of ["dtype", "precision", "threads"]) {
+    if (key !== "dtype" && ![...grouped(timed, series).values()].some((own) => distinct(own.map((r) => r[key])).length > 1)) continue;
+    const values = distinct(timed.map((record) => String(record[key])));
+    asked[key] = { values, value: chosen[key] ?? (values.includes(page.state[key]) ? page.state[key] : values[0]) };
+  }
+  const chosenIn = (keys) => timed.filter((record) => keys.every((key) => !asked[key] || String(record[key]) === asked[key].value));
   const sizes = distinct(timed.map((record) => record.size));
   const size = chosen.size ?? timed.find((record) => sizeName(record) === page.state.size)?.size ?? sizes.at(-1);
-  const again = (change) => drawKernel(page, target, records, { dtype, size, ...change });
+  const again = (change) => drawKernel(page, target, records, { ...chosen, size, ...change });
   const choices = el("div", { class: "choices" },
-    dtypes.length > 1 ? choice("dtype", dtypes.map((one) => [one, one]), dtype, (value) => again({ dtype: value })) : null,
+    Object.entries(asked).filter(([, { values }]) => values.length > 1).map(([key, { values, value }]) => choice(key, values.map((one) => [one, visible(one)]), value, (next) => again({ [key]: next }))),
     choice("size, where a picture shows one", sizes.map((one) => [one, visible(one)]), size, (value) => again({ size: value })));
-  const here = timed.filter((record) => record.dtype === dtype);
-  target.replaceChildren(choices, ...[scalingFigure(page, here), manyCallsFigure(page, here.filter((r) => r.size === size)), accuracyFigure(page, timed.filter((r) => r.size === size))].filter(Boolean));
+  const here = chosenIn(Object.keys(asked));
+  target.replaceChildren(choices, ...[scalingFigure(page, here), manyCallsFigure(page, here.filter((r) => r.size === size)), accuracyFigure(page, chosenIn(["threads"]).filter((r) => r.size === size))].filter(Boolean));
 }
 
 // The sizes of most cases as numbers: the geometric mean of the keys that differ.
@@ -86,7 +92,8 @@ function scalingFigure(page, records) {
   if (distinct(points.map((point) => point.x)).length < 2) return null;
   const series = seriesOf(page), style = page.style, width = Math.min(900, widthOf(document.getElementById("kernel")) - 40);
   points.sort((a, b) => a.x - b.x);
-  const exponents = page.content.exponents.filter((e) => e.kernel === visible(records[0].kernel) && e.dtype === records[0].dtype);
+  const same = (e) => (r) => ["dtype", "threads", "precision"].every((key) => r[key] === e[key]) && visible(r.run) === e.run;
+  const exponents = page.content.exponents.filter((e) => e.kernel === visible(records[0].kernel) && records.some(same(e)));
   const power = exponents[0]?.flops ?? exponents[0]?.traffic ?? null;
   const last = d3.max(points, (p) => p.x), first = d3.min(points, (p) => p.x);
   const end = d3.min(points.filter((p) => p.x === last), (p) => p.time_s);
@@ -105,7 +112,7 @@ function scalingFigure(page, records) {
     ],
   });
   const fits = exponents.flatMap((e) => Object.entries(e.fitted).map(([place, text]) => `${headingOf(place)}${page.severalRuns ? ` (${e.run})` : ""} ${text}`));
-  return figure(`scaling-${records[0].kernel}`, `How the time of a call grows with the size; the bands are the intervals of the medians. ${fits.length ? `Exponents: ${fits.join(", ")}.` : ""}`, plot, legendOf(style, new Set(points.map(series))));
+  return figure(`scaling-${records[0].kernel}`, `How the time of a call grows with the size; the bands are the intervals of the medians. ${fits.length ? `Exponents: ${fits.join(", ")}.` : ""}`, plot, legendOf(style, new Set(points.map(series)), width));
 }
 
 function manyCallsFigure(page, records) {
@@ -121,7 +128,7 @@ function manyCallsFigure(page, records) {
     marks: known.map((record) => Plot.line(counts, { x: (n) => n, y: (n) => total(record, n), stroke: style.colour(series(record)), strokeDasharray: style.dash(series(record)), strokeWidth: 2 })),
   });
   const paid = known.filter((r) => r.baseline && r.baseline !== r.place).map((r) => `${series(r)} ${saidOf(r, "break_even")?.[0][0] ?? "-"}`);
-  return figure(`calls-${records[0].kernel}`, `What n calls cost, the first one and its compilation included, at ${visible(records[0].size)}. ${paid.length ? `Break-even against ${headingOf(known.find((r) => r.baseline)?.baseline ?? "")}: ${paid.join(", ")}.` : ""}`, plot, legendOf(style, new Set(known.map(series))));
+  return figure(`calls-${records[0].kernel}`, `What n calls cost, the first one and its compilation included, at ${visible(records[0].size)}. ${paid.length ? `Break-even against ${headingOf(known.find((r) => r.baseline)?.baseline ?? "")}: ${paid.join(", ")}.` : ""}`, plot, legendOf(style, new Set(known.map(series)), width));
 }
 
 function accuracyFigure(page, records) {

@@ -21,7 +21,7 @@ function showOverall(page) {
 
 function overallGroup(page, group) {
   const [one] = group;
-  const title = [page.severalRuns && one.run, one.dtype, `${one.threads} threads`, one.precision, `${one.cases} cases all ran`].filter(Boolean).join(" · ");
+  const title = [page.severalRuns && one.run, one.dtype, counted(one.threads, "thread"), one.precision, one.cases === 1 ? "one case that all ran" : `${one.cases} cases all ran`].filter(Boolean).join(" · ");
   const rows = group.map((mean) => el("tr", {},
     el("th", { scope: "row" }, headingOf(mean.place)),
     el("td", { "data-overall": JSON.stringify([mean.run, mean.dtype, mean.threads, mean.precision, mean.place]), "data-value": mean.value },
@@ -78,7 +78,7 @@ function showCalls(page) {
       Plot.dot(shown, { x: "time_s", y: "first_call_s", symbol: series, stroke: (r) => style.colour(series(r)), r: 3.2, tip: true, title: (r) => `${visible(r.id)}\nfirst call ${duration(r.first_call_s)}, later ${duration(r.time_s)}\nbreak-even: ${saidOf(r, "break_even")?.[0][0] ?? "-"}` }),
     ],
   });
-  target.replaceChildren(table, figure("first-calls", "The first call against later ones: on the line it costs no more than they do.", plot, legendOf(style, new Set(shown.map(series)))));
+  target.replaceChildren(table, figure("first-calls", "The first call against later ones: on the line it costs no more than they do.", plot, legendOf(style, new Set(shown.map(series)), width)));
 }
 
 function showRoofline(page, chosen) {
@@ -86,7 +86,7 @@ function showRoofline(page, chosen) {
   const target = contentOf("roofline");
   const roofs = content.roofs.filter((roof) => roof.matmul_flops && roof.reused_bytes && (!state.run || visible(state.run) === roof.run));
   if (!roofs.length) return target.replaceChildren(el("p", {}, "No roofs were measured: a run of four forks or more does, or --roofs."));
-  const label = (roof) => [page.severalRuns && roof.run, roof.device, roof.dtype, `${roof.threads} threads`, roof.precision].filter(Boolean).join(" · ");
+  const label = (roof) => [page.severalRuns && roof.run, roof.device, roof.dtype, counted(roof.threads, "thread"), roof.precision].filter(Boolean).join(" · ");
   const under = (roof) => page.shown().filter((r) => visible(r.run) === roof.run && r.device === roof.device && (r.compute_dtype ?? r.dtype) === roof.dtype
     && r.threads === roof.threads && r.precision === roof.precision && r.intensity !== null && r.flops !== null && r.time_s !== null);
   const roof = roofs.find((one) => label(one) === chosen) ?? d3.greatest(roofs, (one) => under(one).length);
@@ -115,14 +115,16 @@ function showRoofline(page, chosen) {
   });
   const rows = [["compute", rate(roof.matmul_flops, "flop"), roof.matmul_by], ["memory", rate(roof.reused_bytes, "B"), roof.reused_by], ...(roof.fresh_bytes ? [["memory, fresh output or copy", rate(roof.fresh_bytes, "B"), roof.fresh_by]] : []),
     ...Object.entries(roof.dispatch_s).map(([backend, time]) => ["smallest call", duration(time), backend])];
-  target.replaceChildren(...[choices, figure("roofline", `The roof of ${label(roof)}, as this run measured it, and the cases shown under it. Hollow: bound by the cache or by dispatch, where the roof of the memory says nothing. Dashed: with fresh memory.`, plot, legendOf(style, new Set(points.map(series)))),
+  target.replaceChildren(...[choices, figure("roofline", `The roof of ${label(roof)}, as this run measured it, and the cases shown under it. Hollow: bound by the cache or by dispatch, where the roof of the memory says nothing. Dashed: with fresh memory.`, plot, legendOf(style, new Set(points.map(series)), width)),
     cellTable("What the machine was seen to do at most", ["", "at most", "by"], rows)].filter(Boolean));
 }
 
 function showAgreement(page) {
   const target = contentOf("agreement");
   const judged = page.shown().filter((r) => r.error !== null && r.error_limit);
-  if (!judged.length) return target.replaceChildren(el("p", {}, "No result of these cases was judged."));
+  // A result of another shape, say, is wrong without an error that could be drawn.
+  const bare = page.shown().filter((r) => r.agrees === false && !judged.includes(r));
+  if (!judged.length && !bare.length) return target.replaceChildren(el("p", {}, "No result of these cases was judged."));
   const share = (r) => r.error / r.error_limit;
   const floor = 1e-6, ceiling = 100;
   const placed = (r) => Math.min(Math.max(share(r), floor), ceiling);
@@ -139,12 +141,12 @@ function showAgreement(page) {
       Plot.dot(judged, { x: placed, y: (r) => visible(r.kernel), symbol: series, stroke: (r) => style.colour(series(r)), fill: (r) => (r.agrees ? "none" : "var(--alarm)"), r: 3, tip: true, title: (r) => `${visible(r.id)}\n${saidOf(r, "error")?.[0][0] ?? ""}, ${visible(r.error_name ?? "")}` }),
     ],
   });
-  const wrong = judged.filter((r) => !r.agrees);
+  const wrong = [...bare, ...judged.filter((r) => !r.agrees)];
   const sentence = wrong.length
-    ? `${wrong.length} of ${judged.length} results are beyond their limit: ${wrong.slice(0, 5).map((r) => visible(r.id)).join(", ")}${wrong.length > 5 ? ", ..." : ""}.`
-    : `All ${judged.length} results shown are within their limits, which are derived and cited with each kernel (click its name).`;
+    ? `${wrong.length} of ${counted(judged.length + bare.length, "result")} ${wrong.length === 1 ? "is" : "are"} wrong: ${wrong.slice(0, 5).map((r) => visible(r.id)).join(", ")}${wrong.length > 5 ? ", ..." : ""}.`
+    : `${judged.length === 1 ? "The result shown is within its limit" : `All ${judged.length} results shown are within their limits`}, which are derived and cited with each kernel (click its name).`;
   target.replaceChildren(el("p", {}, sentence),
-    figure("agreement", `Of every case the error nearest its limit, as a share of it; the line is the limit. At the left edge stands what is smaller than ${floor.toExponential(0)}, none at all included.`, plot, legendOf(style, new Set(judged.map(series)))),
+    figure("agreement", `Of every case the error nearest its limit, as a share of it; the line is the limit. At the left edge stands what is smaller than ${floor.toExponential(0)}, none at all included.`, plot, legendOf(style, new Set(judged.map(series)), width)),
     ...[overallFront(page, judged)].filter(Boolean));
 }
 
