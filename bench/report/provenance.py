@@ -51,7 +51,8 @@ def provenance(run: Run) -> list[Fact]:
 def _machine(run: Run) -> Iterator[tuple[str, str]]:
     machine = run.header["machine"]
     yield "measured", _text(run.header.get("created"))
-    yield "processor", f"{_text(machine.get('cpu'))}, {_text(machine.get('cores'))} cores"
+    cores = machine.get("cores")
+    yield "processor", _text(machine.get("cpu")) + ("" if cores is None else f", {_text(cores)} cores")
     for key, name in (("memory_bytes", "memory"), ("cache_bytes", "last-level cache")):
         if isinstance(machine.get(key), int):
             yield name, volume(machine[key])

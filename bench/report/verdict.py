@@ -81,6 +81,8 @@ def _agreement(records: Sequence[Record]) -> str:
     if not judged:
         return "no result was held against an oracle"
     if not wrong:
+        if len(judged) == 1:
+            return "its one result agrees with its oracle"
         return f"all {len(judged)} results agree with their oracles"
     whose = ", ".join(f"{place} {count}" for place, count in wrong.most_common())
     return f"{sum(wrong.values())} of {len(judged)} results are WRONG ({whose})"

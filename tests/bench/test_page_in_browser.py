@@ -585,6 +585,22 @@ def test_a_line_of_a_kernel_joins_one_precision(chromium: Any, tmp_path: Path, r
         assert "tf32" in opened.page.locator("[data-figure=accuracy-matmul]").inner_text()
 
 
+def test_what_cannot_be_drawn_is_told_or_left_out(chromium: Any, tmp_path: Path, runs: Any) -> None:
+    no_operations = runs.forks(runs.case(kernel="copy"))
+    shape = runs.forks(runs.case("torch", kernel="copy"), status="wrong", samples=(), errors={})
+    run = runs.store(
+        no_operations, shape, name="n" * 200, machine={}, versions={"numpy": {"numpy": None}}
+    )
+    run.header["settings"].update(threads=None, forks=1)
+    with window(chromium, written(tmp_path, run), "#agreement") as opened:
+        opened.page.locator("#agreement").scroll_into_view_if_needed()
+        opened.page.wait_for_selector("#agreement .content p")
+        assert "1 of 2 results is wrong: copy" in opened.page.locator("#agreement").inner_text()
+        byline = opened.page.locator("header .quiet").inner_text()
+        assert byline == "a machine not described · 1 fork · 2026-11-23"
+        assert opened.page.evaluate("() => document.scrollingElement.scrollWidth") <= 1280
+
+
 def test_a_run_without_cases_says_so(chromium: Any, tmp_path: Path, runs: Any) -> None:
     with window(chromium, written(tmp_path, runs.store())) as opened:
         assert opened.page.locator("#count").inner_text() == "There are no cases to compare."

@@ -93,12 +93,16 @@ def _byline(run: Run) -> str:
     machine, settings = run.header["machine"], run.header["settings"]
     said = [
         str(machine.get("cpu") or "a machine not described"),
-        f"{settings.get('threads', '?')} threads",
-        f"{settings.get('forks', '?')} forks",
+        *(_counted(settings.get(key), key) for key in ("threads", "forks")),
         str(run.header.get("created") or "")[:10],
         *(f"{name} {version}" for name, version in _versions(run).items()),
     ]
     return visible(" · ".join(filter(None, said)))
+
+
+def _counted(count: Any, things: str) -> str:
+    """``2 threads``, ``1 thread``, or nothing where the number is not kept."""
+    return "" if count is None else f"{count} {things.removesuffix('s') if count == 1 else things}"
 
 
 def _versions(run: Run) -> dict[str, str]:
@@ -106,7 +110,7 @@ def _versions(run: Run) -> dict[str, str]:
     found = {}
     for name, versions in run.header["versions"].items():
         library = name.split("-")[0]
-        if isinstance(versions, dict) and library in versions:
+        if isinstance(versions, dict) and versions.get(library) is not None:
             found[library] = str(versions[library])
     return found
 
