@@ -46,6 +46,8 @@ async function main() {
   for (const id of ["kernel", "case"]) {
     const dialog = document.getElementById(id);
     dialog.addEventListener("close", () => {
+      // The event comes late: Forward may have opened it again.
+      if (dialog.open) return;
       choose(id === "kernel" ? { open: "" } : { case: "" });
       if (page.opener?.isConnected) page.opener.focus();
     });
