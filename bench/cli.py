@@ -109,6 +109,11 @@ def run(
     """
     from xpbench.bench import accounting, api, beginning, ending, preparation
 
+    if as_json and dry_run:
+        raise XpbenchError(
+            "--json prints what was measured, and --dry-run measures nothing: leave one out; "
+            "`xpbench list cases --json` prints the cases"
+        )
     account = accounting.Account()
     restrict_to_cpus(cpus)
     if resume is not None:
@@ -304,7 +309,8 @@ def main() -> int:
         tell(f"xpbench: {error}")
         return error.exit_code
     except OSError as error:
-        tell(f"xpbench: {error}; what was measured is kept, and --resume goes on")
+        kept = "; what was measured is kept, and --resume goes on" if sys.argv[1:2] == ["run"] else ""
+        tell(f"xpbench: {error}{kept}")
         return XpbenchError.exit_code
     return 0
 
