@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -296,6 +297,10 @@ def list_cases(
 
 def main() -> int:
     """The entry point: runs a command and turns every fault of ours into a line and an exit code."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        # What `>&-` closed is None, and its number would go to the next file opened.
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115
     for ending in (signal.SIGTERM, signal.SIGHUP):
         # What `nohup` made us ignore stays ignored.
         if signal.getsignal(ending) is not signal.SIG_IGN:

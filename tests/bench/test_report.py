@@ -191,6 +191,18 @@ def test_a_full_disk_below_the_answer_promises_no_run_to_resume(runs: Any) -> No
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
+def test_closed_streams_cost_neither_the_page_nor_the_exit_code(
+    runs: Any, tmp_path: Path, closed: str
+) -> None:
+    run = runs.store(runs.forks(runs.case()))
+    line = f'"{sys.executable}" -m xpbench table "{run.path}" {closed} && '
+    line += f'"{sys.executable}" -m xpbench report "{run.path}" -o page.html {closed}'
+    done = subprocess.run(line, shell=True, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "page.html").read_text() == render([journal.read(run.path)])
+
+
 def test_a_damaged_line_is_told_on_the_page_and_by_the_command(
     runs: Any, xpbench: Callable[..., Any], tmp_path: Path
 ) -> None:
