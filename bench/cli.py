@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -109,6 +110,11 @@ def run(
     """
     from xpbench.bench import accounting, api, beginning, ending, preparation
 
+    if as_json and dry_run:
+        raise XpbenchError(
+            "--json prints what was measured, and --dry-run measures nothing: leave one out; "
+            "`xpbench list cases --json` prints the cases"
+        )
     account = accounting.Account()
     restrict_to_cpus(cpus)
     if resume is not None:
@@ -291,6 +297,10 @@ def list_cases(
 
 def main() -> int:
     """The entry point: runs a command and turns every fault of ours into a line and an exit code."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        # What `>&-` closed is None, and its number would go to the next file opened.
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115
     for ending in (signal.SIGTERM, signal.SIGHUP):
         # What `nohup` made us ignore stays ignored.
         if signal.getsignal(ending) is not signal.SIG_IGN:
@@ -304,7 +314,8 @@ def main() -> int:
         tell(f"xpbench: {error}")
         return error.exit_code
     except OSError as error:
-        tell(f"xpbench: {error}; what was measured is kept, and --resume goes on")
+        kept = "; what was measured is kept, and --resume goes on" if sys.argv[1:2] == ["run"] else ""
+        tell(f"xpbench: {error}{kept}")
         return XpbenchError.exit_code
     return 0
 

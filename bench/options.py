@@ -11,9 +11,7 @@ from xpbench.bench.exceptions import XpbenchError
 
 Kernels = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="[KERNEL|FILE.py]...", help="Kernel names, and Python files that declare some."
-    ),
+    typer.Argument(metavar="KERNEL|FILE.py", help="Kernel names, and Python files that declare some."),
 ]
 Backends = Annotated[
     list[str] | None,

@@ -1,6 +1,6 @@
 """What does the page look like? A picture of the report of a stored run, as a browser shows it.
 
-    python scripts/picture_of_page.py results/published/xeon-2cpu-suite -o docs/page.png
+    python scripts/picture_of_page.py results/published/xeon-2cpu-default -o docs/page.png
     python scripts/picture_of_page.py RUN --at "#open=svd" --dark -o docs/page-kernel.png
 
 Needs Playwright and Chromium (`apt-get install chromium`).

@@ -41,7 +41,7 @@ Comparisons = Annotated[
     typer.Option("--comparisons", metavar="N", help="Pairs of equal backends to compare, at least."),
 ]
 Names = Annotated[
-    list[str] | None, typer.Argument(metavar="[KERNEL]...", help="Kernels, short and long ones.")
+    list[str] | None, typer.Argument(metavar="KERNEL", help="Kernels, short and long ones.")
 ]
 
 

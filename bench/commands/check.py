@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 UNFIT, NO_RUN = 1, 2
 
-Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of stored runs.")]
+Runs = Annotated[list[Path], typer.Argument(metavar="RUN", help="Folders of stored runs.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit 1 for a warning, too.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON list, an object a run.")]
 

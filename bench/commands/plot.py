@@ -15,7 +15,7 @@ NARROWEST, WIDEST = 3.0, 40.0
 
 
 def plot(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of stored runs.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Folders of stored runs.")],
     kind: Annotated[
         str, typer.Option("--kind", metavar="NAME", help="heatmap, scaling, roofline or agreement.")
     ] = "heatmap",
@@ -65,7 +65,7 @@ def plot(
     form = out.suffix.lower().removeprefix(".")
     if form not in FORMATS:
         raise XpbenchError(f"-o {out}: expected a name that ends in .{', .'.join(FORMATS)}")
-    stored = [journal.read(path) for path in runs]
+    stored = list({run.path.resolve(): run for run in map(journal.read, runs)}.values())
     for damage in (damage for one in stored for damage in one.damaged):
         print(f"xpbench: {damage}", file=sys.stderr)
     named = (tuple(names or ()) for names in (kernel, chapter, size, dtype, backend))

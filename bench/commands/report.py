@@ -13,7 +13,7 @@ OURS = b'<meta name="generator" content="xpbench'
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of stored runs.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Folders of stored runs.")],
     baseline: Annotated[
         str | None,
         typer.Option(
@@ -29,7 +29,7 @@ def report(
     from xpbench.bench.report.page.page import render
 
     _check_free(out)
-    stored = [journal.read(path) for path in {path.resolve(): path for path in runs}.values()]
+    stored = list({run.path.resolve(): run for run in map(journal.read, runs)}.values())
     for damage in (damage for one in stored for damage in one.damaged):
         print(f"xpbench: {damage}", file=sys.stderr)
     page = render(stored, baseline)
@@ -41,6 +41,9 @@ def _check_free(out: Path) -> None:
     """Raises where ``out`` would replace what is not a page of ours."""
     if out.is_dir():
         raise XpbenchError(f"-o {out} is a folder: name a file in it, e.g. {out / 'report.html'}")
+    if out.exists() and not out.is_file():
+        # A named pipe would be waited for, and never end.
+        raise XpbenchError(f"-o {out} is no file, but a pipe or a device: name a file, e.g. report.html")
     try:
         with out.open("rb") as file:
             head = file.read(1000)

@@ -13,7 +13,7 @@ from xpbench.bench.output import print_tables, write, write_scaling
 
 
 def table(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of stored runs.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Folders of stored runs.")],
     form: Annotated[
         str,
         typer.Option(

@@ -233,3 +233,15 @@ def test_a_run_that_cannot_say_how_it_was_to_go_on_is_not_resumed(xpbench, tmp_p
     answer = xpbench("run", "--resume", "run")
     assert answer.returncode == 2
     assert "does not say how the run was to go on ('files')" in one_line(answer.stderr)
+
+
+def test_json_of_a_dry_run_is_refused_with_what_prints_the_cases(xpbench) -> None:
+    answer = xpbench("run", "--json", "--dry-run", "--backend", "numpy")
+    assert answer.returncode == 2
+    assert answer.stdout == ""
+    assert "`xpbench list cases --json` prints the cases" in one_line(answer.stderr)
+
+
+def test_the_help_names_repeated_arguments_once(xpbench) -> None:
+    assert "[KERNEL|FILE.py]...\n" in xpbench("run", "--help").stdout
+    assert "{RUN}...\n" in xpbench("report", "--help").stdout

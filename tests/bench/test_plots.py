@@ -463,3 +463,10 @@ def test_ticks_are_within_and_at_least_two(low: float, high: float) -> None:
     ticks = log_ticks(low, high)
     assert 2 <= len(ticks) <= 6
     assert all(low <= tick <= high for tick in ticks)
+
+
+def test_a_run_that_is_named_twice_is_drawn_once(runs: Any, tmp_path: Path) -> None:
+    path = full_run(runs).path
+    command.plot([path], out=tmp_path / "once.svg")
+    command.plot([path, path / "run.json", path], out=tmp_path / "again.svg")
+    assert (tmp_path / "again.svg").read_bytes() == (tmp_path / "once.svg").read_bytes()

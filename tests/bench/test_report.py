@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import os
 import re
 import subprocess
 import sys
@@ -160,6 +161,7 @@ def test_report_writes_one_file_and_tells_its_size(
         (["nowhere"], "no run at nowhere"),
         (["RUN", "-o", "."], "-o . is a folder: name a file in it, e.g. report.html"),
         (["RUN", "-o", "mine.html"], "mine.html exists and is no page of xpbench"),
+        (["RUN", "-o", "pipe.html"], "-o pipe.html is no file, but a pipe or a device: name a file"),
         (["RUN", "-o", "no/where.html"], "no cannot be written: No such file or directory"),
         (["RUN", "--baseline", "abacus"], "baseline 'abacus': expected one of numpy@cpu"),
     ],
@@ -169,12 +171,36 @@ def test_report_refuses_in_a_line_and_loses_nothing(
 ) -> None:
     run = runs.store(runs.forks(runs.case()))
     (tmp_path / "mine.html").write_text("<p>my own</p>")
+    os.mkfifo(tmp_path / "pipe.html")
     done = xpbench("report", *[str(run.path) if a == "RUN" else a for a in arguments])
     assert done.returncode == 2
     assert done.stdout == ""
     assert complaint in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert (tmp_path / "mine.html").read_text() == "<p>my own</p>"
+
+
+def test_a_full_disk_below_the_answer_promises_no_run_to_resume(runs: Any) -> None:
+    run = runs.store(runs.forks(runs.case()))
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "xpbench", "check", str(run.path)]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2
+    assert "No space left on device" in done.stderr
+    assert "--resume" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
+def test_closed_streams_cost_neither_the_page_nor_the_exit_code(
+    runs: Any, tmp_path: Path, closed: str
+) -> None:
+    run = runs.store(runs.forks(runs.case()))
+    line = f'"{sys.executable}" -m xpbench table "{run.path}" {closed} && '
+    line += f'"{sys.executable}" -m xpbench report "{run.path}" -o page.html {closed}'
+    done = subprocess.run(line, shell=True, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "page.html").read_text() == render([journal.read(run.path)])
 
 
 def test_a_damaged_line_is_told_on_the_page_and_by_the_command(
