@@ -9,11 +9,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 
-SLOW, DRY, NOT, AWAITED = "slow", "dry run", "not run", "awaited"
+SLOW, DRY, NOT = "slow", "dry run", "not run"
 """What a comment before a block may say of it: run by the slow tests alone; run by them with
-``--dry-run``; not run; a command that is not there yet. In brackets, which of its lines are meant."""
+``--dry-run``; not run. In brackets, which of its lines are meant."""
 
-MARK = re.compile(r"(?:%|<!--) ?(slow|dry run|not run|awaited)(?: \(([^)]+)\))?: *(.*?)(?: *-->)?$")
+MARK = re.compile(r"(?:%|<!--) ?(slow|dry run|not run)(?: \(([^)]+)\))?: *(.*?)(?: *-->)?$")
 FENCE = re.compile(r"(`{3,})(.*)$")
 SAVED = re.compile(r"[Ss]ave\s+this\s+as\s+`([\w.-]+)`")
 

@@ -12,7 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 import xpbench as package
-from pages import AWAITED, DRY, NOT, PAGES, ROOT, SLOW, Block, Command, blocks
+from pages import DRY, NOT, PAGES, ROOT, SLOW, Command, blocks
 from xpbench.bench.cli import app
 from xpbench.bench.exceptions import NothingMeasured, XpbenchError
 from xpbench.bench.kernel import CHAPTERS
@@ -137,7 +137,7 @@ def test_what_is_not_run_says_why() -> None:
         seen += [
             f"{block}: {line or block.language} ({mark.reason})"
             for line in lines
-            if (mark := block.mark_of(line)) and mark.word in (NOT, AWAITED)
+            if (mark := block.mark_of(line)) and mark.word == NOT
         ]
     print("not run:", *seen, sep="\n  ")
     assert seen
@@ -161,18 +161,9 @@ def test_every_command_on_a_page_is_one(page: Path) -> None:
         for command in block.commands:
             if command.words[0] == "make":
                 assert command.words[1] in makefile_targets(), f"{block}: {command.line}"
-            elif command.words[0] == "xpbench" and not is_awaited(block, command):
+            elif command.words[0] == "xpbench":
                 for words in command.variants():
                     parse(known, list(words[1:]))
-
-
-def is_awaited(block: Block, command: Command) -> bool:
-    """Whether the command is said to come later; once it is there, nothing may say so any more."""
-    if command.mark is None or command.mark.word != AWAITED:
-        return False
-    there = command.words[1] in typer.main.get_command(app).commands
-    assert not there, f"{block}: there is `xpbench {command.words[1]}` now: delete the line 'awaited'"
-    return True
 
 
 def parse(known: Any, words: list[str]) -> None:
