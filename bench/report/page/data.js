@@ -43,16 +43,6 @@ function el(name, attributes = {}, ...children) {
 const placeOf = (record) => `${record.backend}@${record.device}`;
 const headingOf = (place) => visible(place.replace(/@cpu$/, ""));
 
-function grouped(items, key) {
-  const groups = new Map();
-  for (const item of items) {
-    const name = key(item);
-    if (!groups.has(name)) groups.set(name, []);
-    groups.get(name).push(item);
-  }
-  return groups;
-}
-
 const distinct = (items) => [...new Set(items)];
 
 // The keys of a size such as "n=16,d=8", as numbers.

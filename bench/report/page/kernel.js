@@ -52,7 +52,7 @@ function formulaOf(part) {
 }
 
 function costTable(told, records) {
-  const sizes = [...grouped(records, (record) => `${record.size}/${record.dtype}`).values()].map(([record]) => record);
+  const sizes = [...d3.group(records, (record) => `${record.size}/${record.dtype}`).values()].map(([record]) => record);
   const number = (value, unit) => (value ? rate(value, unit).replace("/s", "") : "-");
   const rows = sizes.map((record) => [visible(record.size), record.size_name ?? "", record.dtype, number(record.flops, "flop"), number(record.traffic_bytes, "B"), record.intensity ? `${significant(record.intensity)} flop/B` : "-"]);
   return cellTable("Operations of the algorithm, and compulsory bytes: every input read once, every output written once", ["size", "", "dtype", "operations", "bytes", "intensity"], rows);
@@ -64,7 +64,7 @@ function drawKernel(page, target, records, chosen) {
   const series = seriesOf(page), asked = {};
   // What would make one line of two: a choice of it, where a place has several.
   for (const key of ["dtype", "precision", "threads"]) {
-    if (key !== "dtype" && ![...grouped(timed, series).values()].some((own) => distinct(own.map((r) => r[key])).length > 1)) continue;
+    if (key !== "dtype" && ![...d3.group(timed, series).values()].some((own) => distinct(own.map((r) => r[key])).length > 1)) continue;
     const values = distinct(timed.map((record) => String(record[key])));
     asked[key] = { values, value: chosen[key] ?? (values.includes(page.state[key]) ? page.state[key] : values[0]) };
   }
@@ -82,7 +82,7 @@ function drawKernel(page, target, records, chosen) {
 // The sizes of most cases as numbers: the geometric mean of the keys that differ.
 function abscissas(records) {
   const keyed = records.map((record) => ({ record, size: sizeOf(record.size) }));
-  const most = d3.greatest([...grouped(keyed, (one) => Object.keys(one.size).join()).values()], (group) => group.length) ?? [];
+  const most = d3.greatest([...d3.group(keyed, (one) => Object.keys(one.size).join()).values()], (group) => group.length) ?? [];
   const keys = Object.keys(most[0]?.size ?? {}).filter((key) => new Set(most.map((one) => one.size[key])).size > 1);
   return { keys, points: keys.length ? most.map((one) => ({ ...one.record, x: Math.exp(d3.mean(keys, (key) => Math.log(one.size[key]))) })) : [] };
 }

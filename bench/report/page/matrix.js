@@ -27,8 +27,8 @@ function buildMatrix(page) {
   const { cases } = page;
   const several = { run: distinct(cases.map((r) => r.run)).length > 1, dtype: distinct(cases.map((r) => r.dtype)).length > 1,
     precision: distinct(cases.map((r) => r.precision)).length > 1, threads: distinct(cases.map((r) => r.threads)).length > 1 };
-  const columns = [...grouped(cases, columnKey)].map(([key, [first]]) => ({ key, run: first.run, place: first.place }));
-  const rows = [...grouped(cases, rowKey).values()].map((records, order) => {
+  const columns = [...d3.group(cases, columnKey)].map(([key, [first]]) => ({ key, run: first.run, place: first.place }));
+  const rows = [...d3.group(cases, rowKey).values()].map((records, order) => {
     const byColumn = new Map(records.map((record) => [columnKey(record), record]));
     return { first: records[0], order, records: columns.map((column) => byColumn.get(column.key) ?? null) };
   });

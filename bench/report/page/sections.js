@@ -10,7 +10,7 @@ function showOverall(page) {
   const of = content.overall.filter((mean) => mean.chapter === state.chapter && mean.size_name === state.size
     && (!state.run || visible(state.run) === mean.run) && (!state.dtype || state.dtype === mean.dtype)
     && (!state.precision || state.precision === mean.precision) && (!state.threads || state.threads === String(mean.threads)));
-  const groups = [...grouped(of, (mean) => JSON.stringify([mean.run, mean.dtype, mean.threads, mean.precision])).values()]
+  const groups = [...d3.group(of, (mean) => JSON.stringify([mean.run, mean.dtype, mean.threads, mean.precision])).values()]
     .filter((group) => group.length > 1);
   const over = [state.chapter && visible(state.chapter.replaceAll("_", " ")), state.size].filter(Boolean).join(", ");
   const about = `Geometric mean of how many times the baseline's time a call takes, over the ${over ? `cases of ${over}` : "cases"} that every backend ran. `
@@ -59,7 +59,7 @@ function showCalls(page) {
   if (!shown.length) return target.replaceChildren(el("p", {}, "No first call of these cases was timed with an empty compile cache."));
   const series = seriesOf(page);
   const bins = [["at once", (n) => n <= 1], ["by 100 calls", (n) => n > 1 && n <= 100], ["by 10,000", (n) => n > 100 && n <= 1e4], ["later", (n) => n > 1e4 && n < Infinity], ["never", (n) => n === Infinity]];
-  const rows = [...grouped(shown, series)].map(([name, records]) => {
+  const rows = [...d3.group(shown, series)].map(([name, records]) => {
     const calls = records.filter((r) => r.baseline !== r.place).map((r) => callsIn(saidOf(r, "break_even")?.[0][0] ?? "")).filter((n) => n !== null);
     const compile = records.map((r) => r.compile_s).filter((s) => s !== null);
     return [name, String(records.length), duration(d3.median(records, (r) => r.first_call_s)), compile.length ? duration(d3.median(compile)) : "-", `${significant(d3.median(records, (r) => r.first_call_s / r.time_s))}x`,
@@ -157,11 +157,11 @@ const absoluteError = (record) => (record.error_unit === "eps" && record.error !
 function overallFront(page, judged) {
   const combination = (r) => [headingOf(r.place), r.dtype, r.precision === "ieee" ? null : r.precision, page.severalRuns ? visible(r.run) : null].filter(Boolean).join(" · ");
   const usable = judged.filter((r) => r.agrees && r.time_s !== null && absoluteError(r) !== null);
-  const groups = grouped(usable, combination);
+  const groups = d3.group(usable, combination);
   const row = (r) => `${r.kernel}[${r.size}]`;
   const common = [...groups.values()].map((records) => new Set(records.map(row))).reduce((a, b) => new Set([...a].filter((one) => b.has(one))), new Set(usable.map(row)));
   if (groups.size < 2 || common.size < 2) return null;
-  const best = new Map([...grouped(usable.filter((r) => common.has(row(r))), row)].map(([name, records]) => [name, d3.min(records, (r) => r.time_s)]));
+  const best = new Map([...d3.group(usable.filter((r) => common.has(row(r))), row)].map(([name, records]) => [name, d3.min(records, (r) => r.time_s)]));
   const least = EPSILON.float64 / 8;
   const points = [...groups].map(([name, records]) => {
     const of = records.filter((r) => common.has(row(r)));
