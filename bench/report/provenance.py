@@ -48,6 +48,16 @@ def provenance(run: Run) -> list[Fact]:
     return [Fact(fact.topic, visible(fact.name), visible(fact.text)) for fact in said]
 
 
+def library_versions(run: Run) -> dict[str, str]:
+    """The version of every library that a backend of ``run`` is named after, as it calls itself."""
+    found = {}
+    for backend, versions in run.header["versions"].items():
+        library = backend.partition("-")[0]
+        if isinstance(versions, Mapping) and versions.get(library) is not None:
+            found[library] = str(versions[library])
+    return found
+
+
 def _machine(run: Run) -> Iterator[tuple[str, str]]:
     machine = run.header["machine"]
     yield "measured", _text(run.header.get("created"))

@@ -15,7 +15,7 @@ from xpbench.bench.journal import Run
 from xpbench.bench.report.layout import grouped
 from xpbench.bench.report.overall import overall
 from xpbench.bench.report.page.content import content
-from xpbench.bench.report.provenance import Fact, provenance
+from xpbench.bench.report.provenance import Fact, library_versions, provenance
 from xpbench.bench.report.records import records, visible
 from xpbench.bench.report.sheet import prepared
 from xpbench.bench.report.summary import run_names, summarise
@@ -95,7 +95,7 @@ def _byline(run: Run) -> str:
         str(machine.get("cpu") or "a machine not described"),
         *(_counted(settings.get(key), key) for key in ("threads", "forks")),
         str(run.header.get("created") or "")[:10],
-        *(f"{name} {version}" for name, version in _versions(run).items()),
+        *(f"{name} {version}" for name, version in library_versions(run).items()),
     ]
     return visible(" · ".join(filter(None, said)))
 
@@ -103,16 +103,6 @@ def _byline(run: Run) -> str:
 def _counted(count: Any, things: str) -> str:
     """``2 threads``, ``1 thread``, or nothing where the number is not kept."""
     return "" if count is None else f"{count} {things.removesuffix('s') if count == 1 else things}"
-
-
-def _versions(run: Run) -> dict[str, str]:
-    """The version of every library that a backend is named after."""
-    found = {}
-    for name, versions in run.header["versions"].items():
-        library = name.split("-")[0]
-        if isinstance(versions, dict) and versions.get(library) is not None:
-            found[library] = str(versions[library])
-    return found
 
 
 def _damages(run: Run) -> list[str]:

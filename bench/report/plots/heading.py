@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from xpbench.bench.journal import Run
 from xpbench.bench.report.layout import grouped, heading_of
 from xpbench.bench.report.plots.style import INK, TITLE, Strip, gap, paragraph
+from xpbench.bench.report.provenance import library_versions
 from xpbench.bench.report.records import Record, visible
 from xpbench.bench.report.sheet import status_word
 from xpbench.bench.report.summary import run_names
@@ -59,13 +60,8 @@ def _circumstances(run: Run) -> Iterator[str]:
     for part in [machine.get("cpu"), *dict.fromkeys(machine.get("cards") or [])]:
         if part:
             yield visible(" ".join(str(part).partition(",")[0].replace("(R)", "").split()))
-    versions = {
-        name: str(version).partition("+")[0]
-        for backend, libraries in sorted((run.header.get("versions") or {}).items())
-        for name, version in libraries.items()
-        if name == backend.partition("-")[0]
-    }
-    yield from (visible(f"{name} {version}") for name, version in versions.items())
+    for name, version in sorted(library_versions(run).items()):
+        yield visible(f"{name} {version.partition('+')[0]}")
     forks = run.header["settings"].get("forks")
     if isinstance(forks, int):
         yield f"{forks} fork{'s' * (forks != 1)}"
