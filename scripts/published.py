@@ -29,6 +29,7 @@ from xpbench.bench.journal import HEADER, Run
 from xpbench.bench.report.calibration_table import as_table, rate_words
 from xpbench.bench.report.markdown import escape
 from xpbench.bench.report.overall import overall
+from xpbench.bench.report.provenance import library_versions
 from xpbench.bench.report.quantities import volume
 from xpbench.bench.report.records import records, visible
 from xpbench.bench.report.sheet import prepared
@@ -143,22 +144,11 @@ def entry(run: Run, found: tuple[str, str] | None) -> Entry:
         measured="; ".join(measured),
         cases=len(run.cases),
         forks=int(header["settings"].get("forks") or 0),
-        versions=", ".join(versions(run)),
+        versions=", ".join(f"{name} {told}" for name, told in sorted(library_versions(run).items())),
         day=str(header.get("created"))[:10],
         says=found[1] if found else verdict(run),
         note=" ".join(note.read_text().split()) if note.is_file() else "",
     )
-
-
-def versions(run: Run) -> Iterator[str]:
-    """Of every backend the library that it is named after, or the first it has."""
-    seen: dict[str, str] = {}
-    for backend, told in run.header["versions"].items():
-        name = base_of(backend)
-        library = name if name in told else next(iter(told), None)
-        if library is not None:
-            seen[library] = f"{library} {told[library]}"
-    yield from (seen[library] for library in sorted(seen))
 
 
 def verdict(run: Run) -> str:

@@ -38,12 +38,17 @@ def report(
 
 
 def _check_free(out: Path) -> None:
-    """Raises where ``out`` would replace what is not a page of ours."""
+    """Raises where ``out`` is no name of a page, or would replace what is not one of ours."""
     if out.is_dir():
         raise XpbenchError(f"-o {out} is a folder: name a file in it, e.g. {out / 'report.html'}")
     if out.exists() and not out.is_file():
         # A named pipe would be waited for, and never end.
         raise XpbenchError(f"-o {out} is no file, but a pipe or a device: name a file, e.g. report.html")
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise XpbenchError(
+            f"-o {out}: expected a name that ends in .html, e.g. report.html "
+            "(`xpbench plot` draws .svg, .png and .pdf)"
+        )
     try:
         with out.open("rb") as file:
             head = file.read(1000)

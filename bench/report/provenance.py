@@ -13,6 +13,7 @@ from xpbench.bench.report.cards import warnings_of_others
 from xpbench.bench.report.quantities import percent, significant, volume
 from xpbench.bench.report.records import visible
 from xpbench.bench.roofline import peaks
+from xpbench.bench.twins import base_of
 
 _SETTINGS = {
     "forks": "forks",
@@ -49,11 +50,16 @@ def provenance(run: Run) -> list[Fact]:
 
 
 def library_versions(run: Run) -> dict[str, str]:
-    """The version of every library that a backend of ``run`` is named after, as it calls itself."""
+    """The version of every library that a backend of ``run`` is named after, as it calls itself; of a
+    backend that is named after none, the first that it tells of."""
     found = {}
     for backend, versions in run.header["versions"].items():
-        library = backend.partition("-")[0]
-        if isinstance(versions, Mapping) and versions.get(library) is not None:
+        if not isinstance(versions, Mapping):
+            continue
+        base = base_of(backend)
+        names = (base, base.partition("-")[0], *versions)
+        library = next((name for name in names if versions.get(name) is not None), None)
+        if library is not None:
             found[library] = str(versions[library])
     return found
 

@@ -354,6 +354,20 @@ def test_back_closes_what_was_opened_and_keeps_what_was_chosen(chromium: Any, de
         opened.page.wait_for_selector("#kernel", state="visible")
 
 
+def test_closing_leaves_no_step_behind(chromium: Any, default: Path) -> None:
+    with window(chromium, default) as opened:
+        steps = []
+        for kernel in ("svd", "pca"):
+            opened.page.locator("#matrix th[scope=row] button", has_text=kernel).first.click()
+            opened.page.wait_for_selector("#kernel", state="visible")
+            steps.append(opened.page.evaluate("() => history.length"))
+            opened.page.keyboard.press("Escape")
+            opened.page.wait_for_selector("#kernel", state="hidden")
+            opened.page.wait_for_function("() => !location.hash && !history.state?.opened")
+        assert steps[0] == steps[1]
+        assert opened.messages == []
+
+
 AT = {"the page": "", "a kernel": "#open=svd", "a case": "#case=svd%5Bn%3D16%5D/torch@cpu/float32"}
 LOOKS = [
     pytest.param(
@@ -516,7 +530,10 @@ def test_a_run_in_which_nothing_was_timed_is_a_page_all_the_same(
 
 
 def test_names_of_every_object_are_no_choices_of_a_link(chromium: Any, default: Path) -> None:
-    with window(chromium, default, "#metric=constructor&__proto__=a&toString=b&what=svd") as opened:
+    strange = "#metric=constructor&__proto__=a&toString=b&what=constructor"
+    with window(chromium, default, strange) as opened:
+        assert opened.rows() == []
+        opened.choose(what="")
         shown = len(opened.rows())
         opened.page.evaluate("() => { location.hash = '#metric=toString&size=medium'; }")
         opened.page.wait_for_function("() => document.querySelector('[name=size]').value === 'medium'")

@@ -160,6 +160,8 @@ def test_report_writes_one_file_and_tells_its_size(
     [
         (["nowhere"], "no run at nowhere"),
         (["RUN", "-o", "."], "-o . is a folder: name a file in it, e.g. report.html"),
+        (["RUN", "-o", "page.pdf"], "-o page.pdf: expected a name that ends in .html"),
+        (["RUN", "-o", "-"], "-o -: expected a name that ends in .html"),
         (["RUN", "-o", "mine.html"], "mine.html exists and is no page of xpbench"),
         (["RUN", "-o", "pipe.html"], "-o pipe.html is no file, but a pipe or a device: name a file"),
         (["RUN", "-o", "no/where.html"], "no cannot be written: No such file or directory"),

@@ -93,7 +93,7 @@ function showMatrix(matrix) {
   const hidden = hiddenPlaces(state);
   matrix.away = heads.map((head) => hidden.has(head.place) || Boolean(state.run && head.run !== state.run) || Boolean(state.device && !head.place.endsWith(`@${state.device}`)));
   showColumns(matrix);
-  const shows = WHAT[state.what]?.[1] ?? (() => true);
+  const shows = WHAT[state.what]?.[1] ?? (() => false);
   const passes = choiceOf(state);
   let shown = 0, among = 0;
   matrix.shownCases = [];

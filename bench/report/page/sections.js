@@ -65,7 +65,7 @@ function showCalls(page) {
     return [name, String(records.length), duration(d3.median(records, (r) => r.first_call_s)), compile.length ? duration(d3.median(compile)) : "-", `${significant(d3.median(records, (r) => r.first_call_s / r.time_s))}x`,
       ...bins.map(([, within]) => (calls.length ? String(calls.filter(within).length) : "-"))];
   });
-  const table = cellTable("By backend: medians over the cases shown, and in how many of them the first call has paid for itself, against the baseline, after so many calls",
+  const table = cellTable("Medians over the cases shown, and after how many calls the first has paid for itself, against the baseline",
     ["", "cases", "first call", "compiling", "first / later call", ...bins.map(([text]) => text)], rows);
   const width = widthOf(target), style = page.style;
   const plot = Plot.plot({
