@@ -274,6 +274,16 @@ class Jax(Backend):
         statistics = self._device.memory_stats() or {}
         return statistics.get("peak_bytes_in_use")
 
+    def switches(self) -> dict[str, Any]:
+        import jax
+
+        config: Any = jax.config
+        return {
+            "JAX's x64": config.jax_enable_x64,
+            "JAX's precision of products": str(config.jax_default_matmul_precision),
+            "JAX's jit": not config.jax_disable_jit,
+        }
+
     def in_force(self) -> dict[str, Any]:
         import jax
 

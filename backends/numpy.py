@@ -137,6 +137,8 @@ class Numpy(Backend):
         compute(xp, *arrays)
         return "float64" if linalg.widened else dtype
 
+    scalars = (np.generic,)
+
     def in_force(self) -> dict[str, Any]:
         return threads.in_force()
 

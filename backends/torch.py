@@ -335,6 +335,18 @@ class Torch(Backend):
 
         return torch.cuda.max_memory_allocated() if self._on_cuda else None
 
+    def switches(self) -> dict[str, Any]:
+        import torch
+
+        return {
+            "torch threads": torch.get_num_threads(),
+            "torch's default dtype": str(torch.get_default_dtype()),
+            "torch's precision of products": torch.get_float32_matmul_precision(),
+            "torch's gradients": torch.is_grad_enabled(),
+            "torch's deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
+            "the state of torch.random": (hash(torch.get_rng_state().numpy().tobytes()),),
+        }
+
     def in_force(self) -> dict[str, Any]:
         import torch
 

@@ -100,18 +100,19 @@ def check_measured(results: "Results") -> None:
         raise NothingMeasured(f"nothing could be measured: {'; '.join(reasons[:3]) or 'no case ran'}")
 
 
-def load(path: str | Path) -> "Results":
-    """A stored run as pandas frames: ``cases``, ``forks`` and ``samples``."""
+def load(path: str | Path, rounds: bool = True) -> "Results":
+    """A stored run as pandas frames: ``cases``, ``forks`` and ``samples``. Without ``rounds`` the last
+    holds one median per fork, and a run of a million records takes a fraction of the memory."""
     from xpbench.bench.results import Results
 
-    return Results(journal.read(Path(path)))
+    return Results(journal.read(Path(path), rounds))
 
 
 def table(*paths: str | Path, baseline: str | None = None) -> "DataFrame":
     """One row per case of the stored runs, with the columns of ``xpbench table --format json``."""
     from xpbench.bench.report.summary import summarise
 
-    return summarise([journal.read(Path(path)) for path in paths], baseline)
+    return summarise([journal.read(Path(path), rounds=False) for path in paths], baseline)
 
 
 def report(*paths: str | Path, out: str | Path = "report.html", baseline: str | None = None) -> Path:
@@ -124,7 +125,7 @@ def report(*paths: str | Path, out: str | Path = "report.html", baseline: str | 
     """
     from xpbench.bench.report.page.page import render
 
-    page = render([journal.read(Path(path)) for path in paths], baseline)
+    page = render([journal.read(Path(path), rounds=False) for path in paths], baseline)
     journal.write_whole(Path(out), page)
     return Path(out)
 

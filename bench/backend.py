@@ -57,6 +57,9 @@ class Backend:
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64")
     """The dtypes it computes in; a case in another is ``unsupported``."""
 
+    scalars: ClassVar[tuple[type, ...]] = ()
+    """What its functions return beside arrays, as NumPy's do for an array without axes."""
+
     home: ClassVar[str] = "cpu"
     """The device that cells are named after where the backend finds none."""
 
@@ -193,6 +196,24 @@ class Backend:
         """The most device memory held since ``load``, in bytes; ``None`` where it is not known."""
         return None
 
+    def switches(self) -> dict[str, Any]:
+        """What a kernel could switch, of the library, for every case after it: its threads, precision,
+        default dtype, the state of its random draws. Asked for after every case, so it must be quick."""
+        return {}
+
+    def stranger(self, output: Any, like: Array) -> str | None:
+        """Why ``output`` cannot have been computed where the input ``like`` is: it is no array of the
+        library, or is on another device. ``None`` where it can."""
+        kinds = (type(like), *self.scalars)
+        if not isinstance(output, kinds):
+            return f"is {_named(type(output))}, and the inputs are {_named(type(like))}"
+        here, there = getattr(like, "device", None), getattr(output, "device", None)
+        return None if here == there else f"is on {there}, and the inputs are on {here}"
+
     def in_force(self) -> dict[str, Any]:
         """Threads, precision switches and the like, as read back from the library."""
         return {}
+
+
+def _named(kind: type) -> str:
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

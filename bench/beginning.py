@@ -2,7 +2,7 @@
 
 import datetime
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from xpbench.bench import (
     calibration,
     floating,
     journal,
+    lock,
     machine,
     processor,
     registry,
@@ -19,34 +20,44 @@ from xpbench.bench import (
 )
 from xpbench.bench.case import Case
 from xpbench.bench.exceptions import XpbenchError
-from xpbench.bench.measurement import Measurement
+from xpbench.bench.header import SEALED
 from xpbench.bench.plan import Settings
 from xpbench.bench.preparation import Plan
 from xpbench.bench.registry import Registry
 
 
 def begin(prepared: Plan, folder: Path | None) -> Path:
-    """Creates the run's folder, with a record for every case that cannot be measured here."""
+    """Creates the run's folder, with a record for every case that cannot be measured here.
+
+    Raises
+    ------
+    NothingMeasured
+        If none can; then there is no folder.
+    XpbenchError
+        If the folder holds a run already, or cannot be written.
+    """
+    prepared.check_runnable()
     stamp = datetime.datetime.now().astimezone()
     name = f"{stamp:%Y%m%d-%H%M%S}-{prepared.preset}-{secrets.token_hex(2)}"
     folder = folder or Path("results") / name
     journal.create(folder, _header(prepared, folder, stamp.isoformat(timespec="seconds")))
-    for case in prepared.cases:
-        if case.backend in prepared.unusable:
-            reason = prepared.unusable[case.backend]
-            journal.append(folder, Measurement(case, 0, "unsupported", reason))
+    for record in prepared.words:
+        journal.append(folder, record)
     return folder
 
 
-def resume(folder: Path) -> Plan:
-    """The plan of a stored run, for the part of it that was not measured.
+def resume(folder: Path, given: Sequence[Path] = ()) -> Plan:
+    """The plan of a stored run, for the part of it that was not measured. ``given`` are kernel files
+    that are not where they were when it began.
 
     Raises
     ------
     XpbenchError
-        If the folder holds no run, or a library, the machine or the CPUs have changed since it began.
+        If the folder holds no run, another process writes there, or a library, the machine, the CPUs or
+        a file have changed since it began.
     """
-    stored = journal.read(folder)
+    stored = journal.read(folder, rounds=False)
+    lock.refuse_if_held(stored.path)
     header = stored.header
     if header.get("side"):
         raise XpbenchError(
@@ -54,7 +65,7 @@ def resume(folder: Path) -> Plan:
             "resumed; measure both anew with `xpbench ab`"
         )
     try:
-        files = [sources.file_of(name) for name in header["files"]]
+        files = [_found(folder, name, given) for name in header["files"]]
         settings = Settings(**header["settings"])
         then_sources = dict(header["sources"])
         unusable, versions, preset = header["unusable"], header["versions"], header["preset"]
@@ -80,6 +91,16 @@ def resume(folder: Path) -> Plan:
             "one program; start a new run"
         )
     return Plan(found, stored.cases, settings, unusable, versions, preset)
+
+
+def _found(folder: Path, name: str, given: Sequence[Path]) -> Path:
+    file = sources.file_of(name, given)
+    if not file.is_file():
+        raise XpbenchError(
+            f"{folder} was begun with {name}, which is not here: name it with its path, as in "
+            f"`xpbench run PATH/{Path(name).name} --resume {folder}`"
+        )
+    return file
 
 
 def _check_machine(folder: Path, then: str | None, cpus: str) -> None:
@@ -134,6 +155,8 @@ def _header(prepared: Plan, folder: Path, created: str) -> dict[str, Any]:
     kernels = kernels_of(prepared.registry, prepared.cases)
     return {
         "schema": journal.SCHEMA,
+        # Another xpbench, which the other interpreter may have, may write lines without.
+        "checksums": None if other else SEALED,
         "name": folder.name,
         "created": created,
         "xpbench": (other.sources if other else {}).get("xpbench", xpbench.__version__),

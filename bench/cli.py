@@ -47,6 +47,7 @@ from xpbench.bench.options import (
     Threads,
     Timeout,
     UntilClear,
+    refuse_beside_resume,
     restrict_to_cpus,
 )
 from xpbench.bench.output import announce, console_of_output, say, tell, warn_of_noise
@@ -77,6 +78,7 @@ app.add_typer(listing, name="list")
 
 @app.command(epilog="Example: xpbench run matmul svd --dtype float64 --size n=512")
 def run(
+    context: typer.Context,
     kernels: Kernels = None,
     backend: Backends = None,
     device: Devices = None,
@@ -118,11 +120,9 @@ def run(
     account = accounting.Account()
     restrict_to_cpus(cpus)
     if resume is not None:
-        if kernels or out is not None:
-            raise XpbenchError(
-                "--resume takes the kernels and the folder of the run it completes; name no others"
-            )
-        prepared = beginning.resume(resume)
+        allowed = ("kernels", "resume", "cpus", "dry_run", "strict", "quiet", "as_json")
+        refuse_beside_resume(context, allowed)
+        prepared = beginning.resume(resume, _files(kernels or []))
     else:
         prepared = preparation.prepare(
             kernels or [],
@@ -148,7 +148,7 @@ def run(
     if not quiet:
         tell(f"results go to {folder}")
     _measure(prepared, folder, account, quiet, as_json)
-    results = api.load(folder)
+    results = api.load(folder, rounds=False)
     ending.answer(results, as_json)
     api.check_measured(results)
     if not quiet:
@@ -342,19 +342,30 @@ def _request(
     )
 
 
+def _files(kernels: list[str]) -> list[Path]:
+    """The kernel files of a run that is resumed, which may have moved; its kernels stand already."""
+    for name in kernels:
+        if not name.endswith(".py"):
+            raise XpbenchError(
+                f"{name} beside --resume: the kernels of a run stand since it began; leave them out, "
+                "or start a new run"
+            )
+    return [Path(name) for name in kernels]
+
+
 def _measure(prepared: "Plan", folder: Path, account: "Account", quiet: bool, as_json: bool) -> None:
-    from xpbench.bench import api, ending, runner
+    from xpbench.bench import api, ending, remaining, runner
     from xpbench.bench.progress import observer_of
 
     try:
         for job in prepared.jobs(folder):
             if job.forks is not None and not quiet:
                 tell(f"{len(job.cases)} cases, for what is unclear: {len(job.forks)} forks more")
-            with observer_of({"": job}, runner.progress_of(folder), quiet=quiet) as observer:
+            with observer_of({"": job}, remaining.progress_of(folder), quiet=quiet) as observer:
                 runner.execute(job, observer, account)
     except KeyboardInterrupt:
         # An impatient second Ctrl-C must not cost the table and the word on how to go on.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        ending.answer(api.load(folder), as_json)
+        ending.answer(api.load(folder, rounds=False), as_json)
         tell("\n" + ending.how_to_resume(folder))
         raise typer.Exit(INTERRUPTED) from None

@@ -1,18 +1,19 @@
 """Where a run is kept: a folder with ``run.json``, and ``journal.jsonl`` with a line per measurement."""
 
-import gzip
+import contextlib
 import json
 import os
-import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import statistics
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from xpbench.bench import card_state
+from xpbench.bench import card_state, lock, log
 from xpbench.bench.card_state import CardState
 from xpbench.bench.case import Case
 from xpbench.bench.exceptions import XpbenchError
+from xpbench.bench.header import SEALED, left_out
 from xpbench.bench.measurement import Measurement, as_json, read_case
 from xpbench.bench.profile import Profile
 from xpbench.bench.roof import Roof
@@ -23,8 +24,8 @@ JOURNAL = "journal.jsonl"
 ROOFS = "roofs.jsonl"
 PROFILES = "profiles.jsonl"
 CARDS = "cards.jsonl"
-MOST_UNPACKED = 2**30
-"""Bytes that a packed file may hold: fifty times a run of every kernel."""
+PARTS = ("settings", "machine", "versions", "kernels")
+"""The objects in a header that every reader relies on."""
 
 _T = TypeVar("_T")
 
@@ -33,8 +34,8 @@ _T = TypeVar("_T")
 class Run:
     """A stored run: what was planned where (``header``), and what was seen.
 
-    ``measurements`` holds one per case and fork, in the order of the journal. ``damaged`` names the
-    lines that could not be read, and why; ``roofs`` is what the machine was seen to do at most,
+    ``measurements`` holds one per case and fork, in the order of the journal. ``damaged`` names what
+    could not be read, and why; ``roofs`` is what the machine was seen to do at most,
     ``profiles`` which kernels ran on a device, ``cards`` what its cards did meanwhile, with one state
     for every turn that a case had on one.
     """
@@ -60,7 +61,7 @@ class Run:
 def create(folder: Path, header: dict[str, Any]) -> None:
     """Makes ``folder`` a run without measurements.
 
-    ``run.json`` appears whole or not at all.
+    ``run.json`` appears whole or not at all, and of two that make the same folder one fails.
 
     Raises
     ------
@@ -69,25 +70,34 @@ def create(folder: Path, header: dict[str, Any]) -> None:
     """
     for name in (HEADER, JOURNAL, ROOFS, PROFILES, CARDS):
         if (folder / name).exists():
-            raise XpbenchError(
-                f"{folder} holds a run already ({name}): "
-                "complete it with --resume, or name another folder with --out"
-            )
+            raise _taken(folder, name)
     text = json.dumps(as_json({"schema": SCHEMA, **header}), indent=1, allow_nan=False)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / HEADER, text + "\n", anew=True)
+    except FileExistsError:
+        raise _taken(folder, HEADER) from None
     except OSError as fault:
         raise XpbenchError(f"{folder} cannot be written: {fault.strerror}") from fault
-    write_whole(folder / HEADER, text + "\n")
 
 
-def write_whole(path: Path, text: str) -> None:
+def _taken(folder: Path, name: str) -> XpbenchError:
+    lock.refuse_if_held(folder)
+    return XpbenchError(
+        f"{folder} holds a run already ({name}): "
+        "complete it with --resume, or name another folder with --out"
+    )
+
+
+def write_whole(path: Path, text: str, anew: bool = False) -> None:
     """Writes a file that appears whole or not at all, whatever ends this process.
 
     Raises
     ------
     XpbenchError
         If its folder cannot be written.
+    FileExistsError
+        If there is such a file, and it was to be written ``anew``.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -95,148 +105,169 @@ def write_whole(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        if anew:
+            # Unlike a change of name, a link never takes the place of what is there.
+            os.link(temporary, path)
+            temporary.unlink()
+        else:
+            temporary.replace(path)
+        log.sync_folder(path.parent)
+    except FileExistsError:
+        temporary.unlink(missing_ok=True)
+        raise
     except OSError as fault:
+        temporary.unlink(missing_ok=True)
         raise XpbenchError(f"{path.parent} cannot be written: {fault.strerror}") from fault
 
 
 def append(folder: Path, measurement: Measurement) -> None:
-    """Adds a measurement; when this returns, it is on the disk.
-
-    A process that is killed meanwhile leaves at most one torn line, and lines of several processes
-    do not mix, because a line is a single write to a file opened for appending.
-
-    Raises
-    ------
-    XpbenchError
-        If the line cannot be written whole.
-    """
-    _append(folder / JOURNAL, measurement.to_json())
+    """Adds a measurement, as ``log.append`` does: when this returns, it is on the disk."""
+    log.append(folder / JOURNAL, measurement.to_json())
 
 
 def append_roof(folder: Path, roof: Roof) -> None:
     """Adds a roof, as ``append`` adds a measurement."""
-    _append(folder / ROOFS, roof.to_json())
+    log.append(folder / ROOFS, roof.to_json())
 
 
 def append_profile(folder: Path, profile: Profile) -> None:
     """Adds a profile, as ``append`` adds a measurement."""
-    _append(folder / PROFILES, profile.to_json())
+    log.append(folder / PROFILES, profile.to_json())
 
 
 def append_card(folder: Path, state: CardState) -> None:
     """Adds the state of a card, as ``append`` adds a measurement."""
-    _append(folder / CARDS, state.to_json())
+    log.append(folder / CARDS, state.to_json())
 
 
-def _append(path: Path, record: dict[str, Any]) -> None:
-    line = json.dumps(record, allow_nan=False).encode() + b"\n"
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            if _ends_torn(descriptor):
-                line = b"\n" + line
-            written = os.write(descriptor, line)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError as fault:
-        raise XpbenchError(f"{path} cannot be written: {fault.strerror}") from fault
-    if written < len(line):
-        raise XpbenchError(f"{path}: the disk took {written} of {len(line)} bytes; free some space")
-
-
-def read(folder: Path) -> Run:
+def read(folder: Path, rounds: bool = True) -> Run:
     """The run stored in ``folder``, which may also be the path of its ``run.json`` or journal.
 
     The journal of a published run may be packed, as ``journal.jsonl.gz``.
-    Lines that are torn or malformed are left out and named in ``Run.damaged``. Where a case and fork
-    was recorded twice, the later whole record counts, unless it was the more disturbed or throttled one.
+    Lines that are torn or malformed are left out and named in ``Run.damaged``, and so is a ``run.json``
+    that is missing or torn beside a journal that is not. Where a case and fork was recorded twice, the
+    later whole record counts, unless it was the more disturbed or throttled one. Without ``rounds``
+    the median of a fork's rounds stands for them, which is all that tables need.
 
     Raises
     ------
     XpbenchError
-        If there is no run, it was written by a newer xpbench, or ``run.json`` cannot be read.
+        If there is no run, it was written by a newer xpbench, or ``run.json`` cannot be read and there
+        is no journal either.
     """
-    folder = Path(folder)
-    if folder.name in (HEADER, JOURNAL) and not folder.is_dir():
-        folder = folder.parent
-    header = _read_header(folder)
-    found: dict[tuple[str, int], Measurement] = {}
+    folder = folder_of(folder)
     damaged: list[str] = []
+    try:
+        header = _read_header(folder)
+        lost = None
+    except Unreadable as fault:
+        header, lost = {part: {} for part in PARTS}, fault
+        damaged.append(f"{folder / HEADER}: {fault.seen}: shown is what the journal tells")
+    damaged += [f"{folder / HEADER}: {fault}" for fault in left_out(header)]
+    sealed = header.get("checksums") == SEALED
+    found: dict[tuple[str, int], Measurement] = {}
     cards_damaged: list[str] = []
-    cards = tuple(_whole(folder / CARDS, CardState.from_json, cards_damaged))
+    cards = tuple(_whole(folder / CARDS, CardState.from_json, sealed, cards_damaged))
     throttled = card_state.turns(cards)
-    for measurement in _whole(folder / JOURNAL, Measurement.from_json, damaged):
+    shared = _Shared(rounds)
+    for measurement in _whole(folder / JOURNAL, Measurement.from_json, sealed, damaged):
         key = measurement.key
-        found[key] = measurement.after(found.get(key), throttled.get(key))
-    roofs = tuple(_whole(folder / ROOFS, Roof.from_json, damaged))
-    profiles = tuple(_whole(folder / PROFILES, Profile.from_json, damaged))
+        found[key] = shared.of(measurement.after(found.get(key), throttled.get(key)))
+    if lost is not None and not found:
+        raise lost
+    roofs = tuple(_whole(folder / ROOFS, Roof.from_json, sealed, damaged))
+    profiles = tuple(_whole(folder / PROFILES, Profile.from_json, sealed, damaged))
     measurements = tuple(found.values())
     return Run(folder, header, measurements, (*damaged, *cards_damaged), roofs, profiles, cards)
 
 
-def _whole(path: Path, read: Callable[[Any], _T], damaged: list[str]) -> Iterator[_T]:
+def folder_of(path: Path) -> Path:
+    """The folder of a run that is named by it, or by its ``run.json`` or journal."""
+    path = Path(path)
+    return path.parent if path.name in (HEADER, JOURNAL) and not path.is_dir() else path
+
+
+def endings(folder: Path, offset: int = 0) -> tuple[Iterator[tuple[str, int, str]], int]:
+    """Case, fork and status of the records that stand in the journal from a byte on, and the byte from
+    which to go on another time. Nobody may write to it between, but for whole lines.
+
+    Raises
+    ------
+    XpbenchError
+        If it cannot be read.
+    """
+    path = folder / JOURNAL
+    size = path.stat().st_size if path.is_file() else 0
+    lines = log.lines_from(path, offset) if offset else (line for _, line in log.lines(path))
+    return _endings(lines), size
+
+
+def _endings(lines: Iterable[bytes]) -> Iterator[tuple[str, int, str]]:
+    for line in lines:
+        with contextlib.suppress(log.Damaged, XpbenchError):
+            measurement = Measurement.from_json(log.opened(line))
+            yield (*measurement.key, measurement.status)
+
+
+class _Shared:
+    """Lets records of the same case and process share what they have in common, and drops ``rounds``."""
+
+    def __init__(self, rounds: bool) -> None:
+        self._rounds = rounds
+        self._seen: dict[Any, Any] = {}
+
+    def of(self, measurement: Measurement) -> Measurement:
+        if self._rounds:
+            return measurement
+        in_force = measurement.in_force
+        return replace(
+            measurement,
+            case=self._seen.setdefault(measurement.case, measurement.case),
+            samples=_median(measurement.samples),
+            throughput_samples=_median(measurement.throughput_samples),
+            device_samples=_median(measurement.device_samples),
+            in_force=self._seen.setdefault(repr(in_force), in_force),
+            reason=self._seen.setdefault(measurement.reason, measurement.reason),
+            spent={},
+        )
+
+
+def _median(samples: tuple[float, ...]) -> tuple[float, ...]:
+    return (statistics.median(samples),) if samples else ()
+
+
+def _whole(path: Path, read: Callable[[Any], _T], sealed: bool, damaged: list[str]) -> Iterator[_T]:
     """What ``read`` makes of every line; those it cannot are added to ``damaged``."""
-    for number, line in _lines(path):
+    for number, line in log.lines(path):
         try:
-            yield read(json.loads(line))
-        except (ValueError, RecursionError) as fault:
-            damaged.append(f"{path}:{number}: left out, it is not whole JSON ({fault})")
-        except XpbenchError as fault:
+            yield read(log.opened(line, sealed))
+        except (log.Damaged, XpbenchError) as fault:
             damaged.append(f"{path}:{number}: left out, {fault}")
 
 
-def _ends_torn(descriptor: int) -> bool:
-    size = os.fstat(descriptor).st_size
-    return size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+class Unreadable(XpbenchError):
+    """The header of a run is missing or torn, as ``seen`` tells in short."""
 
-
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The lines of a file, after those of the gzip of its beginning, as a published run holds it."""
-    content = _unpacked(path.with_name(f"{path.name}.gz"))
-    try:
-        content += path.read_bytes()
-    except FileNotFoundError:
-        pass
-    except OSError as fault:
-        raise XpbenchError(f"{path} cannot be read: {fault.strerror}") from fault
-    for number, line in enumerate(content.split(b"\n"), start=1):
-        if line.strip():
-            yield number, line
-
-
-def _unpacked(path: Path) -> bytes:
-    content = bytearray()
-    try:
-        with gzip.open(path) as file:
-            while len(content) <= MOST_UNPACKED and (chunk := file.read(2**20)):
-                content += chunk
-    except FileNotFoundError:
-        return b""
-    except (OSError, EOFError, zlib.error) as fault:
-        raise XpbenchError(f"{path} cannot be unpacked ({fault}): restore it from its source") from fault
-    if len(content) > MOST_UNPACKED:
-        raise XpbenchError(
-            f"{path} unpacks to more than {MOST_UNPACKED} bytes, as no run does: whoever packed it may "
-            "mean to fill this machine's memory; unpack it yourself if you trust them"
-        )
-    return bytes(content)
+    def __init__(self, message: str, seen: str) -> None:
+        super().__init__(message)
+        self.seen = seen
 
 
 def _read_header(folder: Path) -> dict[str, Any]:
     path = folder / HEADER
     try:
-        header = json.loads(path.read_bytes())
+        with log.plain(path) as file:
+            header = json.loads(file.read())
     except (FileNotFoundError, NotADirectoryError):
         seen = (
             f"{folder} is not a run, it holds no {HEADER}" if folder.exists() else f"no run at {folder}"
         )
-        raise XpbenchError(f"{seen}: {_cure(folder)}") from None
+        raise Unreadable(f"{seen}: {_cure(folder)}", "missing") from None
     except OSError as fault:
         raise XpbenchError(f"{path} cannot be read: {fault.strerror}") from fault
     except (ValueError, RecursionError) as fault:
-        raise XpbenchError(f"{path} is not JSON ({fault}): restore it, or measure again") from fault
+        what = f"not JSON ({fault})"
+        raise Unreadable(f"{path} is {what}: restore it, or measure again", what) from fault
     schema = header.get("schema") if isinstance(header, dict) else None
     if type(schema) is not int or schema < 1:
         raise XpbenchError(f"{path} is not the header of a run: it has no schema number; measure again")
@@ -251,7 +282,7 @@ def _read_header(folder: Path) -> dict[str, Any]:
 
 def _check_parts(path: Path, header: dict[str, Any]) -> None:
     """Raises unless the parts that readers take for granted have their form."""
-    for part in ("settings", "machine", "versions", "kernels"):
+    for part in PARTS:
         if not isinstance(header.setdefault(part, {}), dict):
             raise XpbenchError(f"{path}: {part!r} must be an object; restore the file, or measure again")
     for name, kernel in header["kernels"].items():

@@ -77,7 +77,7 @@ def describe() -> dict[str, Any]:
         "cpu": name,
         "cores": available_cpus(),
         "cpus_present": os.cpu_count(),
-        "memory_bytes": _memory_bytes(),
+        "memory_bytes": memory_bytes(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
         **processor.describe(processor.available_cpus()),
@@ -162,7 +162,8 @@ def _processor() -> str:
     return str(cpuinfo.get_cpu_info().get("brand_raw") or platform.processor() or platform.machine())
 
 
-def _memory_bytes() -> int | None:
+def memory_bytes() -> int | None:
+    """Bytes of memory in this machine; ``None`` where it does not tell."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError):

@@ -21,6 +21,8 @@ STATUSES = {
 }
 
 
+MOST = 2**63
+"""No count that a run holds, of bytes, rounds or the rows of an input, is as large."""
 DISTURBED = 0.10
 """A case counts as disturbed where other processes took more than this share of the CPUs' time."""
 
@@ -163,15 +165,23 @@ def read_case(record: Any) -> Case:
             what = "a whole number" if kind is int else "a text"
             raise XpbenchError(f"the {name} of a case must be {what}, not {record[name]!r:.60}")
     size = record["size"]
-    if not isinstance(size, Mapping) or not all(type(entry) is int for entry in size.values()):
+    if not isinstance(size, Mapping) or not all(
+        type(entry) is int and 0 <= entry < MOST for entry in size.values()
+    ):
         raise XpbenchError(f"the size of a case must map names to integers, not {size!r:.60}")
+    if not 0 <= record["threads"] < MOST:
+        raise XpbenchError(f"the threads of a case must be so many, not {record['threads']!r:.60}")
     return Case.from_json({name: record[name] for name in names if name in record})
 
 
-def _fork(value: Any) -> int:
-    if type(value) is not int or value < 0:
+def _count(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < MOST:
         raise ValueError("expected 0, 1, 2, ...")
     return value
+
+
+def _count_or_none(value: Any) -> int | None:
+    return None if value is None else _count(value)
 
 
 def _status(value: Any) -> str:
@@ -192,10 +202,6 @@ def _number(value: Any) -> float | None:
     return None if value is None or not math.isfinite(float(value)) else float(value)
 
 
-def _whole(value: Any) -> int | None:
-    return None if value is None else int(value)
-
-
 def _pairs(value: Any) -> dict[str, tuple[float, float]]:
     return {str(name): (float(error), float(limit)) for name, (error, limit) in value.items()}
 
@@ -210,11 +216,11 @@ def _mapping(value: Any) -> dict[str, Any]:
 
 _READ: dict[str, Callable[[Any], Any]] = {
     "case": read_case,
-    "fork": _fork,
+    "fork": _count,
     "status": _status,
     "reason": str,
     "samples": _times,
-    "iterations": int,
+    "iterations": _count,
     "throughput_samples": _times,
     "device_samples": _times,
     "device_source": str,
@@ -226,10 +232,10 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "compute_dtype": str,
     "errors": _pairs,
     "traffic_bytes": _number,
-    "peak_bytes": _whole,
+    "peak_bytes": _count_or_none,
     "in_force": _mapping,
     "pressure": _number,
     "others": _number,
-    "switches": _whole,
+    "switches": _count_or_none,
     "spent": _seconds_by_name,
 }

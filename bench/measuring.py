@@ -1,6 +1,7 @@
 """One case in one process: from its data to its record."""
 
 import functools
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,6 +25,7 @@ from xpbench.bench.exceptions import Unsupported, is_refusal, one_line
 from xpbench.bench.kernel import Kernel
 from xpbench.bench.measurement import Measurement
 from xpbench.bench.profile import Profile
+from xpbench.bench.surroundings import Surroundings
 from xpbench.bench.task import Task
 
 PAGE = 4096
@@ -58,7 +60,8 @@ class Measurer:
     """What the cases of a process share.
 
     ``say`` tells the parent of an event, ``flush`` empties the caches, once a cold case has made it;
-    ``rested`` tells whether the device has done no timed work yet.
+    ``rested`` tells whether the device has done no timed work yet, ``spoilt`` that a case has left the
+    process such that no other may be measured in it.
     """
 
     task: Task
@@ -66,8 +69,10 @@ class Measurer:
     backend: Backend
     in_force: Mapping[str, Any]
     say: Callable[..., None]
+    surroundings: Surroundings
     flush: Before = None
     rested: bool = True
+    spoilt: bool = False
 
     @property
     def on_card(self) -> bool:
@@ -82,6 +87,22 @@ class Measurer:
 
     def measure(self, case: Case, timer: Timer) -> Measurement:
         """One case, from its data to its record; every fault of the case becomes a status."""
+        record = self._recorded(case, timer)
+        if self.surroundings.is_copy:
+            # The process that was copied goes on with the case; it alone keeps records.
+            os._exit(0)
+        self.spoilt |= record.status == "oom" or _spoils_the_process(record.reason)
+        if changed := self.surroundings.changed():
+            self.spoilt = True
+            if record.status == "ok":
+                return self._failed(
+                    record,
+                    f"compute changed {changed}, for every case after it in its process; a kernel must "
+                    "leave such things as they are",
+                )
+        return record
+
+    def _recorded(self, case: Case, timer: Timer) -> Measurement:
         record = Measurement(case=case, fork=self.task.fork, status="ok", in_force=self.in_force)
         try:
             return self._measure(record, self.kernels[case.kernel], timer)
@@ -91,7 +112,9 @@ class Measurer:
             return replace(record, status="unsupported", reason=str(reason))
         except data.DataFault as fault:
             return replace(record, status=fault.status, reason=fault.reason)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            # Nothing but a signal that cannot be caught ends this process from outside: whatever is
+            # raised, KeyboardInterrupt or pytest's own, the case raised it.
             return replace(record, status=_status_of(error), reason=one_line(error))
 
     def _measure(self, record: Measurement, kernel: Kernel, timer: Timer) -> Measurement:
@@ -108,8 +131,11 @@ class Measurer:
         compiled_before = backend.compile_seconds()
         function, wait = self._compiled(kernel, static), self._wait
         call = clock.synchronous(function, wait)
+        copies = self.surroundings.forked
         first_call, outputs = clock.once(call, arrays)
         record = _spending(record, "first_call", first_call)
+        self._check_alone(record, copies)
+        self._check_outputs(record, arrays, outputs)
         compiled = backend.compile_seconds()
         if compiled is not None and compiled_before is not None:
             record = replace(record, compile_s=compiled - compiled_before)
@@ -259,6 +285,27 @@ class Measurer:
             raise Finished(replace(record, status="wrong", reason=found.reason, samples=()))
         return record
 
+    def _failed(self, record: Measurement, reason: str) -> Measurement:
+        none: dict[str, Any] = dict.fromkeys(("samples", "throughput_samples", "device_samples"), ())
+        return replace(record, status="failed", reason=reason, **none)
+
+    def _check_alone(self, record: Measurement, copies: int) -> None:
+        if self.surroundings.is_copy:
+            os._exit(0)
+        if self.surroundings.forked > copies:
+            self.spoilt = True
+            reason = "compute forked its process; a kernel computes in the one that calls it"
+            raise Finished(self._failed(record, reason))
+
+    def _check_outputs(self, record: Measurement, arrays: Sequence[Any], outputs: Any) -> None:
+        """An output of another library, or on another device, was computed elsewhere than it says."""
+        for index, output in enumerate(clock.as_sequence(outputs)):
+            if reason := self.backend.stranger(output, arrays[0]):
+                reason = (
+                    f"output {index} {reason}: compute must return arrays of xp, where the inputs are"
+                )
+                raise Finished(self._failed(record, reason))
+
     def _check_held(self, record: Measurement, arrays: Sequence[Any], made: data.Data) -> None:
         """JAX cuts int64 down to int32 in silence, unless its x64 switch is on."""
         for index, (array, host) in enumerate(zip(arrays, made.inputs, strict=True)):
@@ -318,7 +365,7 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or any(sign in text for sign in signs)
 
 
-def spoils_the_process(reason: str) -> bool:
+def _spoils_the_process(reason: str) -> bool:
     """Whether an error is one of a CUDA context, which fails every call that follows."""
     signs = ("CUDA error", "CUDARuntimeError", "CUDADriverError", "illegal memory access")
     return any(sign in reason for sign in signs)

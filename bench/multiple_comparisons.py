@@ -8,6 +8,8 @@ from xpbench.bench.stats import LEVEL, MIN_FORKS, Ratio, smallest_p_value, stude
 
 FALSE_DISCOVERIES = 0.05
 MOST_FORKS = 1000
+LOOKS = 4
+"""How often a run that goes on until its verdicts are clear may look at them."""
 
 
 def benjamini_hochberg(p_values: Mapping[str, float], rate: float = FALSE_DISCOVERIES) -> set[str]:

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -104,6 +105,17 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON list.")]
 Quiet = Annotated[
     bool, typer.Option("--quiet", help="Print the answer and what went wrong: no progress, no hints.")
 ]
+
+
+def refuse_beside_resume(context: typer.Context, allowed: Collection[str]) -> None:
+    """Raises for an option on the command line that a run which goes on as it began has no use for."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(str(parameter.name))
+        if source is not None and source.name == "COMMANDLINE" and parameter.name not in allowed:
+            raise XpbenchError(
+                f"{parameter.opts[0]} beside --resume: a run goes on as it began; leave the option out, "
+                "or start a new run"
+            )
 
 
 def restrict_to_cpus(cpus: str | None) -> None:

@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from xpbench.bench.exceptions import XpbenchError
+from xpbench.bench.visible import visible
 
 if TYPE_CHECKING:
     from xpbench.bench.journal import Run
     from xpbench.bench.preparation import Plan
     from xpbench.bench.report.overall import Overall
     from xpbench.bench.report.sheet import Part
+
+
+MOST_DAMAGE = 10
 
 
 def announce(prepared: "Plan", quiet: bool = False) -> None:
@@ -103,10 +107,21 @@ def say(text: str) -> None:
 
 
 def tell(text: str) -> None:
-    """``text`` as a line of standard error, or as several where that is a terminal and narrower."""
+    """``text`` as a line of standard error, or as several where that is a terminal and narrower. Part of
+    it may be what a library or a kernel said: nothing in it acts on the terminal."""
+    text = "\n".join(map(visible, text.split("\n")))
     if sys.stderr.isatty():
         text = wrapped(text, terminal_size(sys.stderr)[0] - 1)
     _print(text, sys.stderr)
+
+
+def tell_damage(runs: "Sequence[Run]") -> None:
+    """What of stored runs was left out, on standard error; of much the first, and how much more."""
+    damaged = [damage for run in runs for damage in run.damaged]
+    for damage in damaged[:MOST_DAMAGE]:
+        tell(f"xpbench: {damage}")
+    if len(damaged) > MOST_DAMAGE:
+        tell(f"xpbench: {len(damaged) - MOST_DAMAGE} more are left out (`xpbench check` tells why)")
 
 
 def wrapped(text: str, width: int) -> str:

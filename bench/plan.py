@@ -28,8 +28,6 @@ SURVEYED = (
 )
 """What stands for its chapter in a survey; of a chapter without any, its first two kernels do."""
 CHUNK_SECONDS = 60.0
-LOOKS = 4
-"""How often a run that goes on until its verdicts are clear may look at them."""
 
 # What the estimate assumes of a machine it does not know; a run corrects it as it goes.
 _START_SECONDS = 2.0
@@ -299,11 +297,17 @@ def schedule(
     """
     for fork in forks:
         shuffle = random.Random(f"{seed} {fork}")
-        for rows in _chunks(grouped, seconds_of, shuffle):
+        chunks = _chunks(grouped, seconds_of, shuffle)
+        chunk_of = {row: number for number, rows in enumerate(chunks) for row in rows}
+        parts: dict[Environment, list[list[Case]]] = {place: [[] for _ in chunks] for place in grouped}
+        for environment, members in grouped.items():
+            for case in members:
+                parts[environment][chunk_of[case.row]].append(case)
+        for number in range(len(chunks)):
             order = list(grouped)
             shuffle.shuffle(order)
             for environment in order:
-                cases = [case for case in grouped[environment] if case.row in rows]
+                cases = parts[environment][number]
                 shuffle.shuffle(cases)
                 if cases:
                     yield Visit(fork, environment, tuple(cases))

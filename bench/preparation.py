@@ -4,17 +4,18 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from xpbench.bench import interpreter, machine, plan, probe, processor, registry, stats
+from xpbench.bench import interpreter, machine, memory, plan, probe, processor, registry, stats
 from xpbench.bench.case import PRECISIONS, Case
 from xpbench.bench.exceptions import NothingMeasured, XpbenchError
 from xpbench.bench.interpreter import Interpreter
 from xpbench.bench.job import Job
-from xpbench.bench.multiple_comparisons import MOST_FORKS
-from xpbench.bench.plan import PRESETS, Request, Settings
+from xpbench.bench.measurement import Measurement
+from xpbench.bench.multiple_comparisons import LOOKS, MOST_FORKS
+from xpbench.bench.plan import PRESETS, Request, Row, Settings
 from xpbench.bench.registry import Registry
 
 Names = Sequence[str]
@@ -26,6 +27,7 @@ _T = TypeVar("_T")
 class Plan:
     """A run before it begins: what would be measured, how, and which cells are words already.
 
+    ``unusable`` are backends and ``unfit`` cases that cannot be measured, each with the reason.
     ``interpreter`` is the Python that measures, where it is not this one. ``asking_s`` is how many
     seconds the backends took to tell whether they can be used, which is the import of their libraries.
     """
@@ -36,12 +38,28 @@ class Plan:
     unusable: Mapping[str, str]
     versions: Mapping[str, Mapping[str, str]]
     preset: str
+    unfit: Mapping[Case, str] = field(default_factory=dict)
     interpreter: Interpreter | None = None
     asking_s: float = 0.0
 
     @property
     def runnable(self) -> tuple[Case, ...]:
-        return tuple(case for case in self.cases if case.backend not in self.unusable)
+        return tuple(c for c in self.cases if c.backend not in self.unusable and c not in self.unfit)
+
+    @property
+    def words(self) -> Iterator[Measurement]:
+        """The records of the cases that cannot be measured here."""
+        for case in self.cases:
+            if case.backend in self.unusable:
+                yield Measurement(case, 0, "unsupported", self.unusable[case.backend])
+            elif case in self.unfit:
+                yield Measurement(case, 0, "oom", self.unfit[case])
+
+    def check_runnable(self) -> None:
+        """Raises ``NothingMeasured`` where there is nothing that could be measured."""
+        if not self.runnable:
+            reasons = list(dict.fromkeys(record.reason for record in self.words))
+            raise NothingMeasured(f"nothing can be measured: {'; '.join(reasons[:3]) or 'no case'}")
 
     def job(self, folder: Path) -> Job:
         """The work of measuring it into ``folder``."""
@@ -100,7 +118,7 @@ def prepare(
         timeout=_in_range("timeout", timeout, 1e-3, 1e6),
         baseline=baseline,
         roofs=forks >= stats.MIN_FORKS if roofs is None else roofs,
-        looks=plan.LOOKS if until_clear else 1,
+        looks=LOOKS if until_clear else 1,
         cpus=processor.ranges(processor.available_cpus()),
         cache=_known_cache(cache),
         energy=energy,
@@ -140,6 +158,7 @@ def prepare(
         settings = replace(settings, baseline=baseline)
     devices = dict(sorted(devices.items(), key=lambda item: item[0] != baseline.split("@")[0]))
     cases = plan.place(rows, devices, settings.threads, precision)
+    unfit = _unfit(found, rows)
     return Plan(
         registry=found,
         cases=tuple(cases),
@@ -147,9 +166,30 @@ def prepare(
         unusable={name: state.reason for name, state in states.items() if not state.usable},
         versions={name: state.versions for name, state in states.items()},
         preset=request.preset,
+        unfit={case: reason for case in cases if (reason := unfit.get((case.kernel, case.size)))},
         interpreter=other,
         asking_s=asking_s,
     )
+
+
+def _unfit(found: Registry, rows: Sequence[Row]) -> dict[tuple[str, tuple[tuple[str, int], ...]], str]:
+    """By kernel and size, why the machine has not the memory for it.
+
+    Raises
+    ------
+    XpbenchError
+        If such a size was typed, and is not one of the kernel's own.
+    """
+    most = memory.limit()
+    unfit = {}
+    for row in rows:
+        reason = memory.too_large(found.kernels[row.kernel], dict(row.size), most)
+        if reason and not row.size_name:
+            size = ",".join(f"{key}={value}" for key, value in row.size)
+            raise XpbenchError(f"{row.kernel} at {size}: {reason}")
+        if reason:
+            unfit[row.kernel, row.size] = reason
+    return unfit
 
 
 def chosen_backends(found: Registry, names: Names, every: bool = False) -> list[str]:

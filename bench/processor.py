@@ -64,15 +64,22 @@ def container(root: Path = ROOT) -> str | None:
 def quota(root: Path = ROOT) -> str | None:
     """The tightest limit on CPU time of this process's control group and those above it, as cgroup v2
     writes it (``150000 100000``); version 1's two files are put in the same words."""
+    said = [text(group / "cpu.max") or _version_1(group) for group in control_groups("cpu", root)]
+    limits = [limit for limit in said if limit]
+    return min(limits, key=lambda limit: quota_cpus(limit) or float("inf"), default=None)
+
+
+def control_groups(controller: str, root: Path = ROOT) -> list[Path]:
+    """The folders of this process's control group and those above it, of version 2 and of version 1's
+    ``controller``."""
     lines = (text(root / "proc/self/cgroup") or "").splitlines()
     found = [line.split(":", 2) for line in lines if line.count(":") >= 2]
     own = {name: group for _, names, group in found for name in names.split(",")}
-    said = [
-        *(text(group / "cpu.max") for group in _groups(root / "sys/fs/cgroup", own.get("", "/"))),
-        *(_version_1(group) for group in _groups(root / "sys/fs/cgroup/cpu", own.get("cpu", "/"))),
+    mounted = root / "sys/fs/cgroup"
+    return [
+        *_groups(mounted, own.get("", "/")),
+        *_groups(mounted / controller, own.get(controller, "/")),
     ]
-    limits = [limit for limit in said if limit]
-    return min(limits, key=lambda limit: quota_cpus(limit) or float("inf"), default=None)
 
 
 def _groups(mounted: Path, group: str) -> list[Path]:

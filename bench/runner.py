@@ -1,5 +1,6 @@
 """The parent of a run: a fresh process per fork and environment, and nothing measured is lost."""
 
+import functools
 import itertools
 import random
 import tempfile
@@ -9,7 +10,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from xpbench.bench import journal, turn
+from xpbench.bench import descendants, journal, lock, turn
 from xpbench.bench.accounting import Account
 from xpbench.bench.attendance import Attendance, Cards
 from xpbench.bench.backend import Backend, Setting
@@ -18,6 +19,7 @@ from xpbench.bench.job import Job
 from xpbench.bench.measurement import Measurement
 from xpbench.bench.plan import Environment, Visit
 from xpbench.bench.process import Ending, Event, supervise
+from xpbench.bench.remaining import Progress, progress_of
 from xpbench.bench.second_turns import THROTTLED, SecondTurns
 from xpbench.bench.task import Task
 from xpbench.bench.watch import Watch
@@ -44,34 +46,6 @@ class Observer:
 
 class Silent(Observer):
     """Tells nobody."""
-
-
-@dataclass
-class Progress:
-    """What needs no further measuring: records that exist, and cases that ended with a word."""
-
-    done: set[tuple[str, int]] = field(default_factory=set)
-    ended: set[str] = field(default_factory=set)
-
-    def record(self, case: str, fork: int, status: str) -> None:
-        self.done.add((case, fork))
-        if status != "ok":
-            self.ended.add(case)
-
-    def remaining(self, visit: Visit) -> list[Case]:
-        return [
-            case
-            for case in visit.cases
-            if (str(case), visit.fork) not in self.done and str(case) not in self.ended
-        ]
-
-
-def progress_of(folder: Path) -> Progress:
-    """What the journal in ``folder`` holds already."""
-    progress = Progress()
-    for measurement in journal.read(folder).measurements:
-        progress.record(str(measurement.case), measurement.fork, measurement.status)
-    return progress
 
 
 Examine = Callable[[Path, Path], None]
@@ -124,13 +98,17 @@ def _measure(runs: "Sequence[_Run]", seed: int) -> None:
 
 @contextmanager
 def _open(job: Job, observer: Observer, account: Account) -> "Iterator[_Run]":
-    with tempfile.TemporaryDirectory(prefix="xpbench-", ignore_cleanup_errors=True) as scratch:
-        folder = Path(scratch)
+    with ExitStack() as stack:
+        held = stack.enter_context(lock.writing(job.folder, observer.note))
+        scratch = tempfile.TemporaryDirectory(prefix="xpbench-", ignore_cleanup_errors=True)
+        folder = Path(stack.enter_context(scratch))
+        stack.enter_context(descendants.keeper(folder))
         for name in ("cache", "data", "outputs", "tasks"):
             (folder / name).mkdir()
         progress = progress_of(job.folder)
         cards = Cards(job.find_card, observer.note)
-        run = _Run(job, folder, observer, account, progress, job.visits(str(folder / "cache")), cards)
+        visits = job.visits(str(folder / "cache"))
+        run = _Run(job, folder, observer, account, progress, visits, cards, held)
         if job.settings.energy and all(case.device == "cpu" for case in job.cases):
             observer.note("--energy reads the counter of a card, and no case of this run is on one")
         needed = dict.fromkeys(case for visit in run.visits for case in progress.remaining(visit))
@@ -149,6 +127,7 @@ class _Run:
     progress: Progress
     visits: list[Visit]
     cards: Cards
+    held: tuple[int, ...] = ()
     second_turns: SecondTurns = field(default_factory=SecondTurns)
     roofed: set[tuple[int, Environment, str]] = field(default_factory=set)
     begun: set[str] = field(default_factory=set)
@@ -158,7 +137,7 @@ class _Run:
 
     def prepare(self, needed: dict[str, Case]) -> None:
         """Makes inputs and oracles in a process of its own; where it dies, the next one goes on."""
-        waiting = dict(needed)
+        waiting, killed = dict(needed), set[str]()
         while waiting:
             started: list[str] = []
 
@@ -170,6 +149,9 @@ class _Run:
             visit = Visit(0, _NO_BACKEND, tuple(waiting.values()))
             ending = self._process("data", visit, on_event, ORACLE_PATIENCE * self.job.settings.timeout)
             waiting = {key: case for key, case in waiting.items() if key not in started}
+            if ending.killed and started and started[-1] not in killed:
+                killed.add(started[-1])
+                waiting[started[-1]] = needed[started[-1]]
             if ending.fault:
                 self.observer.note(
                     f"inputs and oracle of {ending.during or 'every case'}: {ending.reason}"
@@ -194,7 +176,8 @@ class _Run:
                 if len(left) == len(remaining):
                     self._label(visit, left, "failed", "the worker ended without measuring it")
                 continue
-            self._take_over_records()
+            # It can have died between its last record and the event that tells of it.
+            self.progress.take_over(self.job.folder)
             if not ending.during:
                 idle_deaths += 1
                 if idle_deaths > 1:
@@ -220,6 +203,7 @@ class _Run:
                 self.observer.note(self._why_not_again(cause))
             visit = self.second_turns.worthwhile(due)
             if visit.cases:
+                self.progress.take_over(self.job.folder)
                 self.progress.done -= {(str(case), visit.fork) for case in visit.cases}
                 self.visit(visit, again=True)
                 self.second_turns.took(visit)
@@ -238,7 +222,8 @@ class _Run:
         if not cases:
             return
         began = time.monotonic()
-        over = {profile.case for profile in journal.read(self.job.folder).profiles} | self.progress.ended
+        profiles = journal.read(self.job.folder, rounds=False).profiles
+        over = {profile.case for profile in profiles} | self.progress.ended
         for environment, found in cases.items():
             self._profile(environment, [c for c in dict.fromkeys(found) if str(c) not in over])
         self.account.add({"profiles": time.monotonic() - began})
@@ -341,12 +326,6 @@ class _Run:
 
         return on_event
 
-    def _take_over_records(self) -> None:
-        """A process can die between its last record and the event that tells of it."""
-        stored = progress_of(self.job.folder)
-        self.progress.done |= stored.done
-        self.progress.ended |= stored.ended
-
     def _label(self, visit: Visit, cases: Sequence[Case], status: str, reason: str) -> None:
         for case in cases:
             journal.append(self.job.folder, Measurement(case, visit.fork, status, reason))
@@ -385,9 +364,8 @@ class _Run:
         )
         file = self.scratch / "tasks" / f"{self.processes}.json"
         task.write(file)
-        variables = dict(visit.environment.variables)
-        log = file.with_suffix(".log")
-        return supervise(job.python, f"xpbench.bench.{module}", file, variables, log, timeout, on_event)
+        variables, module = dict(visit.environment.variables), f"xpbench.bench.{module}"
+        return supervise(job.python, module, file, variables, timeout, on_event, self.held)
 
     def _roofs_due(self, visit: Visit) -> list[str]:
         """The dtypes of the environment's cases whose roofs are still to be measured in this fork: the
@@ -395,6 +373,12 @@ class _Run:
         settings = self.job.settings
         if not settings.roofs or visit.fork not in (0, settings.forks - 1):
             return []
-        same = (other for other in self.visits if other.environment == visit.environment)
-        dtypes = {case.dtype for other in same for case in other.cases}
+        dtypes = self._dtypes.get(visit.environment, ())
         return sorted(d for d in dtypes if (visit.fork, visit.environment, d) not in self.roofed)
+
+    @functools.cached_property
+    def _dtypes(self) -> dict[Environment, set[str]]:
+        found: dict[Environment, set[str]] = {}
+        for visit in self.visits:
+            found.setdefault(visit.environment, set()).update(case.dtype for case in visit.cases)
+        return found

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from xpbench.bench import descendants
 from xpbench.bench.backend import Setting
 from xpbench.bench.case import Case
 
@@ -85,3 +86,7 @@ def die_with_parent() -> None:
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+    parent = os.environ.get(descendants.MARK, "").partition("-")[0]
+    if parent and parent != str(os.getppid()):
+        # It died while we started, too early for the signal.
+        os._exit(1)

@@ -52,7 +52,7 @@ def further(job: Job) -> Iterator[Job]:
     """
     counts = fork_counts(job.settings.forks, job.settings.looks)
     for done, count in itertools.pairwise(counts):
-        cases = unclear(journal.read(job.folder))
+        cases = unclear(journal.read(job.folder, rounds=False))
         if not cases:
             return
         yield replace(job, cases=tuple(cases), forks=range(done, count))

@@ -16,9 +16,10 @@ from xpbench.bench import (
     roofs,
 )
 from xpbench.bench.case import Case
-from xpbench.bench.exceptions import Unsupported, one_line
+from xpbench.bench.exceptions import Unsupported, XpbenchError, one_line
 from xpbench.bench.measurement import Measurement
-from xpbench.bench.measuring import Before, Measurer, spoils_the_process
+from xpbench.bench.measuring import Before, Measurer
+from xpbench.bench.surroundings import Surroundings
 from xpbench.bench.task import Task, announce, die_with_parent
 
 SESSION = Path(__file__).with_name("session.py")
@@ -61,7 +62,7 @@ class Session:
         def measure(case: Case) -> None:
             self.say(event="start", id=str(case))
             measurement = self.measurer.measure(case, timer)
-            journal.append(self.measurer.task.run, measurement)
+            _record(self.measurer.task.run, measurement)
             self.say(
                 event="end",
                 id=str(case),
@@ -70,8 +71,9 @@ class Session:
                 spent=dict(measurement.spent),
             )
             self.left -= 1
-            if measurement.status == "oom" or spoils_the_process(measurement.reason):
-                # What holds the memory, or a device in error, would fail all that comes next.
+            if self.measurer.spoilt:
+                # What holds the memory, a device in error, a switch that was turned: all that comes next
+                # would feel it.
                 self.say(event="bye", early=True)
                 os._exit(0)
             if not self.left:
@@ -132,9 +134,20 @@ def main(task_file: str) -> None:
         say(event="bye")
 
     if task.cases:
-        _run_session(Measurer(task, found.kernels, backend, in_force, say), say, finish)
+        measurer = Measurer(task, found.kernels, backend, in_force, say, Surroundings(backend))
+        _run_session(measurer, say, finish)
     else:
         finish()
+
+
+def _record(run: Path, measurement: Measurement) -> None:
+    """Writes a record, or ends the process: a case whose record cannot be written must be the last."""
+    try:
+        journal.append(run, measurement)
+    except XpbenchError as fault:
+        sys.stderr.write(f"{fault}\n")
+        sys.stderr.flush()
+        os._exit(1)
 
 
 def _give_up(task: Task, say: Callable[..., None], status: str, reason: str) -> None:

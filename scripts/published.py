@@ -8,6 +8,7 @@ README's pictures, and pages for the site.
 
 import argparse
 import contextlib
+import hashlib
 import io
 import json
 import re
@@ -23,6 +24,9 @@ from published_page import Entry, index
 from rich.console import Console
 
 from xpbench.bench import calibration, journal
+from xpbench.bench.checking import contents
+from xpbench.bench.checking.contents import SUMS
+from xpbench.bench.checking.sums import sums
 from xpbench.bench.cli import app
 from xpbench.bench.commands.table import table
 from xpbench.bench.journal import HEADER, Run
@@ -41,7 +45,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PUBLISHED = Path("results/published")
 INDEX = PUBLISHED / "README.md"
 PAGES = Path("build/gallery")
-NOTES = "notes.md"
+NOTES, TABLE = "notes.md", "table.md"
 FEW_NAMES = 5
 
 
@@ -81,12 +85,22 @@ def made(root: Path) -> Iterator[tuple[Path, bytes]]:
     found = {run.name: calibrated(run) for run in runs if calibration.is_of_twins(run)}
     for run in runs:
         text = fenced(run, found[run.name]) if run.name in found else tables(run)
-        yield run.path.relative_to(root) / "table.md", text.encode()
+        table_of_run = text.encode()
+        yield run.path.relative_to(root) / TABLE, table_of_run
+        yield run.path.relative_to(root) / SUMS, summed(run, table_of_run)
     parts = {"runs": listed([entry(run, found.get(run.name)) for run in runs])}
     parts |= {name: f"```\n{text}```\n" for name, (text, _) in found.items()}
     yield INDEX, filled((root / INDEX).read_text(), parts).encode()
     for picture in PICTURES:
         yield Path(picture.file), drawn(picture, root)
+
+
+def summed(run: Run, table_of_run: bytes) -> bytes:
+    """The checksums of a run's files, its table being what is about to be written."""
+    held, _ = contents.survey(run.path)
+    lines = dict(line.split("  ")[::-1] for line in sums(held).splitlines())
+    lines[TABLE] = hashlib.sha256(table_of_run).hexdigest()
+    return "".join(f"{lines[name]}  {name}\n" for name in sorted(lines)).encode()
 
 
 def published(root: Path) -> list[Run]:

@@ -6,16 +6,17 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from xpbench.bench import journal
+from xpbench.bench import journal, log
 from xpbench.bench.calibration import CALIBRATION
 from xpbench.bench.card_state import CardState
 from xpbench.bench.case import Case
-from xpbench.bench.checking import conduct, contents, header, origin, readers, records
+from xpbench.bench.checking import conduct, contents, header, origin, readers, records, sums
 from xpbench.bench.checking.contents import Contents, Unreadable, shown
 from xpbench.bench.checking.finding import ERROR, NOTE, WARNING, Finding, Told, together
 from xpbench.bench.checking.private import Search, own_names
 from xpbench.bench.checking.records import Line
 from xpbench.bench.exceptions import XpbenchError, one_line
+from xpbench.bench.header import SEALED
 from xpbench.bench.journal import CARDS, HEADER, JOURNAL, PROFILES, ROOFS, SCHEMA
 from xpbench.bench.measurement import Measurement
 from xpbench.bench.profile import Profile
@@ -100,6 +101,7 @@ class _Look:
     def _of_files(self) -> Iterator[Finding]:
         yield from header.check_header(self.header, self.held.folder.resolve().name)
         yield from self.search.through(self.header, HEADER)
+        yield from sums.against_sums(self.held)
         yield from self._journal()
         yield from self._beside(ROOFS, Roof.from_json)
         yield from self._beside(PROFILES, Profile.from_json)
@@ -148,11 +150,13 @@ class _Look:
 
     def _lines(self, name: str) -> Iterator[tuple[int, Any]]:
         """The values of a file's lines by their number, with findings in place of what is none."""
-        number = 0
+        number, sealed = 0, self.header.get("checksums") == SEALED
         try:
             for number, text in contents.lines(self.held, name):
                 try:
-                    yield number, contents.parsed(text)
+                    yield number, contents.parsed(log.body_of(text, sealed))
+                except log.Damaged as fault:
+                    yield number, Finding(ERROR, "files", f"is left out: {fault}", f"{name}:{number}")
                 except Unreadable:
                     says = "is torn, or no line of a run: take it out"
                     yield number, Finding(ERROR, "files", says, f"{name}:{number}")
@@ -186,7 +190,7 @@ class _Look:
 
     def _of_readers(self) -> Iterator[Finding]:
         try:
-            run = journal.read(self.held.folder)
+            run = journal.read(self.held.folder, rounds=False)
         except XpbenchError as fault:
             yield Finding(ERROR, "readers", shown(fault, 200), HEADER)
             return

@@ -14,18 +14,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
+from xpbench.bench import lock
 from xpbench.bench.calibration import CALIBRATION
 from xpbench.bench.checking.finding import ERROR, WARNING, Finding
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.journal import CARDS, HEADER, JOURNAL, PROFILES, ROOFS
+from xpbench.bench.lock import LOCK
+from xpbench.bench.log import PACKED
 from xpbench.bench.report.quantities import volume
 from xpbench.bench.report.records import visible
 
 LOGS = (JOURNAL, ROOFS, PROFILES, CARDS)
-PACKED = ".gz"
 TEXTS = ("table.md", "README.md", "notes.md")
 PAGE = "report.html"
-KNOWN = (HEADER, *LOGS, *(f"{name}{PACKED}" for name in LOGS), CALIBRATION, *TEXTS, PAGE)
+SUMS = "SHA256SUMS"
+KNOWN = (HEADER, *LOGS, *(f"{name}{PACKED}" for name in LOGS), CALIBRATION, *TEXTS, PAGE, LOCK, SUMS)
 
 MOST_BYTES = 2**28
 """What a journal may hold, unpacked: a case and fork is some 2 KB, so this is a hundred thousand."""
@@ -88,6 +91,8 @@ def survey(folder: Path) -> tuple[Contents, list[Finding]]:
     except OSError as fault:
         raise XpbenchError(f"{folder} cannot be read: {fault.strerror}") from None
     contents = Contents(folder, sizes)
+    if LOCK in sizes:
+        found.append(_locked(folder))
     return contents, [*found, *_sizes(contents), *_doubled(contents)]
 
 
@@ -99,6 +104,15 @@ def _unwanted(name: str, mode: int) -> str | None:
     if not stat.S_ISREG(mode):
         return "is neither a file nor a folder: take it out"
     return None if name in KNOWN else "is not a file of a run: take it out"
+
+
+def _locked(folder: Path) -> Finding:
+    process = lock.holder(folder)
+    if process is not None:
+        says = f"is held by process {process}, which writes here: wait for its end"
+        return Finding(ERROR, "files", says, LOCK)
+    says = "was left by a run that was killed: complete that with --resume, or take the file out"
+    return Finding(WARNING, "files", says, LOCK)
 
 
 def _sizes(contents: Contents) -> Iterator[Finding]:

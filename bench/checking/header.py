@@ -1,119 +1,35 @@
 """Does the header of a run say all that a reader must know, in the form that readers rely on?"""
 
-import datetime
 import itertools
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from xpbench.bench.case import DTYPES, PRECISIONS, Case
 from xpbench.bench.checking.contents import shown
 from xpbench.bench.checking.finding import ERROR, NOTE, WARNING, Finding
 from xpbench.bench.exceptions import XpbenchError
+from xpbench.bench.header import (
+    KERNEL,
+    LATER,
+    LATER_SETTINGS,
+    MACHINE,
+    OPTIONAL,
+    PARTS,
+    SETTINGS,
+    Form,
+    is_text,
+    part_of,
+)
 from xpbench.bench.journal import HEADER
 from xpbench.bench.measurement import read_case
-from xpbench.bench.multiple_comparisons import MOST_FORKS
-from xpbench.bench.plan import LOOKS
 from xpbench.bench.stats import MIN_FORKS
 
 MOST_CASES = 50_000
 """The whole suite in all sizes and dtypes on ten backends is a tenth of this."""
 MOST_IN_A_ROW = 100
 """Rows are judged pair by pair: a calibration of three backends has 21 in one."""
-
-Form = tuple[str, Callable[[Any], bool]]
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value.strip())
-
-
-def _is_whole(least: int, most: int) -> Callable[[Any], bool]:
-    return lambda value: type(value) is int and least <= value <= most
-
-
-def _is_mapping(of: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, dict) and all(map(of, value.values()))
-
-
-def _is_date(value: Any) -> bool:
-    try:
-        return datetime.datetime.fromisoformat(value).tzinfo is not None
-    except (TypeError, ValueError):
-        return False
-
-
-def _is_one_of(*words: str) -> Form:
-    return " or ".join(words), lambda value: value in words
-
-
-TEXT: Form = ("a text", _is_text)
-WHOLE: Form = ("a whole number", _is_whole(0, 2**63))
-COUNT: Form = ("a whole number of at least 1", _is_whole(1, 2**63))
-SECONDS: Form = (
-    "a number of seconds",
-    lambda value: type(value) in (int, float) and 0 <= value < 1e9,
-)
-
-PARTS: Mapping[str, Form] = {
-    "name": TEXT,
-    "created": ("a date and time with its zone", _is_date),
-    "xpbench": TEXT,
-    "preset": TEXT,
-    "seed": WHOLE,
-    "settings": ("an object", lambda value: isinstance(value, dict)),
-    "files": ("a list of texts", lambda value: isinstance(value, list) and all(map(_is_text, value))),
-    "versions": ("an object of objects of texts", _is_mapping(_is_mapping(_is_text))),
-    "unusable": ("an object of texts", _is_mapping(lambda value: isinstance(value, str))),
-    "machine": ("an object", lambda value: isinstance(value, dict)),
-    "kernels": ("an object of objects", _is_mapping(lambda value: isinstance(value, dict))),
-    "cases": ("a list", lambda value: isinstance(value, list)),
-}
-LATER: Mapping[str, Form] = {
-    "sources": ("an object of texts", _is_mapping(_is_text)),
-}
-"""What runs of earlier versions lack."""
-OPTIONAL: Mapping[str, Form] = {
-    "side": ("a text or null", lambda value: value is None or _is_text(value)),
-    "calibration": ("an object or null", lambda value: value is None or isinstance(value, dict)),
-}
-SETTINGS: Mapping[str, Form] = {
-    "forks": (f"a whole number from 1 to {MOST_FORKS}", _is_whole(1, MOST_FORKS)),
-    "seconds": SECONDS,
-    "threads": COUNT,
-    "precision": _is_one_of(*PRECISIONS),
-    "seed": WHOLE,
-    "timeout": SECONDS,
-    "baseline": TEXT,
-}
-LATER_SETTINGS: Mapping[str, Form] = {
-    "roofs": ("true or false", lambda value: isinstance(value, bool)),
-    "looks": (f"a whole number from 1 to {LOOKS}", _is_whole(1, LOOKS)),
-    "cpus": ("a text", lambda value: isinstance(value, str)),
-    "cache": _is_one_of("hot", "cold"),
-    "energy": ("true or false", lambda value: isinstance(value, bool)),
-}
-MACHINE: Mapping[str, Form] = {
-    "id": ("eight hexadecimal digits", lambda value: _matches(r"[0-9a-f]{8}", value)),
-    "cpu": TEXT,
-    "cores": COUNT,
-    "memory_bytes": COUNT,
-    "system": TEXT,
-    "python": ("a version", lambda value: _matches(r"\d+\.\d+\.[\w.+]+", value)),
-    "cards": ("a list of texts", lambda value: isinstance(value, list) and all(map(_is_text, value))),
-}
-KERNEL: Mapping[str, Form] = {
-    "chapter": TEXT,
-    "title": TEXT,
-    "error_unit": TEXT,
-    "flops": ("an object", lambda value: isinstance(value, dict)),
-    "traffic": ("an object", lambda value: isinstance(value, dict)),
-}
-
-
-def _matches(pattern: str, value: Any) -> bool:
-    return isinstance(value, str) and re.fullmatch(pattern, value) is not None
 
 
 def check_header(header: Mapping[str, Any], folder: str) -> Iterator[Finding]:
@@ -143,12 +59,6 @@ def check_header(header: Mapping[str, Any], folder: str) -> Iterator[Finding]:
         )
     yield from _name(header.get("name"), folder)
     yield from _forks(settings.get("forks"))
-
-
-def part_of(header: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """A part that is an object, and an empty one where it is not."""
-    part = header.get(name)
-    return part if isinstance(part, dict) else {}
 
 
 def forks_planned(header: Mapping[str, Any]) -> int | None:
@@ -215,7 +125,7 @@ def _forms(part: Mapping[str, Any], forms: Mapping[str, Form], above: str) -> It
 
 
 def _name(name: Any, folder: str) -> Iterator[Finding]:
-    if not _is_text(name):
+    if not is_text(name):
         return
     if not re.fullmatch(r"[\w.+-]{1,80}", name):
         says = "a name has letters, digits and . _ + - alone: it becomes a folder and a link"

@@ -21,6 +21,7 @@ from xpbench.bench.options import (
     Seed,
     Sizes,
     Threads,
+    refuse_beside_resume,
 )
 from xpbench.bench.output import announce, tell, warn_of_noise
 
@@ -46,6 +47,7 @@ Names = Annotated[
 
 
 def calibrate(
+    context: typer.Context,
     kernels: Names = None,
     backend: Backends = None,
     device: Devices = None,
@@ -78,7 +80,8 @@ def calibrate(
         _report(show, forks, as_json, store=False)
         return
     if resume is not None:
-        if not is_of_twins(journal.read(resume)):
+        refuse_beside_resume(context, ("resume", "quiet", "as_json"))
+        if not is_of_twins(journal.read(resume, rounds=False)):
             raise XpbenchError(
                 f"{resume} is no calibration: `xpbench run --resume {resume}` completes it"
             )
@@ -154,13 +157,13 @@ def _prepare(
 
 
 def _measure(prepared: "Plan", folder: Path, quiet: bool) -> None:
-    from xpbench.bench import runner
+    from xpbench.bench import remaining, runner
     from xpbench.bench.accounting import sentence
     from xpbench.bench.progress import observer_of
 
     job = prepared.job(folder)
     try:
-        with observer_of({"": job}, runner.progress_of(folder), quiet=quiet) as observer:
+        with observer_of({"": job}, remaining.progress_of(folder), quiet=quiet) as observer:
             account = runner.execute(job, observer)
     except KeyboardInterrupt:
         cures = f"`--show {folder}` tells what was found so far, `--resume {folder}` measures the rest"
@@ -175,7 +178,7 @@ def _report(folder: Path, forks: int, as_json: bool, store: bool) -> None:
     from xpbench.bench.output import console_of_output
     from xpbench.bench.report.calibration_table import as_table
 
-    found = calibration.calibrate(journal.read(folder), forks)
+    found = calibration.calibrate(journal.read(folder, rounds=False), forks)
     text = json.dumps(found.to_json(), indent=1, allow_nan=False)
     if store:
         journal.write_whole(folder / calibration.CALIBRATION, text + "\n")

@@ -1,14 +1,13 @@
 """``xpbench compare``: what changed between two stored runs."""
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from xpbench.bench.exceptions import XpbenchError
-from xpbench.bench.output import console_of_output, write
+from xpbench.bench.output import console_of_output, tell_damage, write
 
 if TYPE_CHECKING:
     from xpbench.bench.comparison import Comparison
@@ -43,8 +42,7 @@ def compare(
 
     check_format(form)
     runs = [journal.read(base), journal.read(new)]
-    for damage in (damage for run in runs for damage in run.damaged):
-        print(f"xpbench: {damage}", file=sys.stderr)
+    tell_damage(runs)
     found = comparison.compare(runs[0], runs[1], band=band)
     print_comparison(found, runs[1], form, all_cases, out)
     if found.regressed:

@@ -1,7 +1,6 @@
 """``xpbench plot``: pictures of stored runs, for papers and READMEs."""
 
 import importlib.util
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +8,7 @@ import typer
 
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.options import Chapters, Dtypes, Sizes
-from xpbench.bench.output import write
+from xpbench.bench.output import tell_damage, write
 
 NARROWEST, WIDEST = 3.0, 40.0
 
@@ -65,9 +64,9 @@ def plot(
     form = out.suffix.lower().removeprefix(".")
     if form not in FORMATS:
         raise XpbenchError(f"-o {out}: expected a name that ends in .{', .'.join(FORMATS)}")
-    stored = list({run.path.resolve(): run for run in map(journal.read, runs)}.values())
-    for damage in (damage for one in stored for damage in one.damaged):
-        print(f"xpbench: {damage}", file=sys.stderr)
+    read = (journal.read(path, rounds=False) for path in runs)
+    stored = list({run.path.resolve(): run for run in read}.values())
+    tell_damage(stored)
     named = (tuple(names or ()) for names in (kernel, chapter, size, dtype, backend))
     shown = select(stored, Choice(*named), baseline)
     write(picture(shown, kind, form, width, title), out)

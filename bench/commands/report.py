@@ -1,12 +1,12 @@
 """``xpbench report``: stored runs as one page for a browser."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from xpbench.bench.exceptions import XpbenchError
+from xpbench.bench.output import tell_damage
 
 OURS = b'<meta name="generator" content="xpbench'
 """What a page of ours has near its beginning."""
@@ -29,9 +29,9 @@ def report(
     from xpbench.bench.report.page.page import render
 
     _check_free(out)
-    stored = list({run.path.resolve(): run for run in map(journal.read, runs)}.values())
-    for damage in (damage for one in stored for damage in one.damaged):
-        print(f"xpbench: {damage}", file=sys.stderr)
+    read = (journal.read(path, rounds=False) for path in runs)
+    stored = list({run.path.resolve(): run for run in read}.values())
+    tell_damage(stored)
     page = render(stored, baseline)
     journal.write_whole(out, page)
     print(f"{out}: {len(page.encode()) / 1e6:.2f} MB, open it in a browser")

@@ -1,7 +1,6 @@
 """``xpbench table``: the tables of stored runs, in any format."""
 
 import json
-import sys
 from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +8,7 @@ from typing import Annotated
 import typer
 
 from xpbench.bench.exceptions import XpbenchError
-from xpbench.bench.output import print_tables, write, write_scaling
+from xpbench.bench.output import print_tables, tell_damage, write, write_scaling
 
 
 def table(
@@ -51,9 +50,8 @@ def table(
     from xpbench.bench.report.summary import summarise
     from xpbench.bench.report.table import FORMATS, METRICS, SCALING, plain, render
 
-    stored = [journal.read(path) for path in runs]
-    for damage in (damage for one in stored for damage in one.damaged):
-        print(f"xpbench: {damage}", file=sys.stderr)
+    stored = [journal.read(path, rounds=form == "pytest-benchmark") for path in runs]
+    tell_damage(stored)
     _check_choice("format", form, [*FORMATS, "svg", "pytest-benchmark", *TRACKERS])
     _check_choice("metric", metric, [*METRICS, SCALING])
     if form == "pytest-benchmark":

@@ -26,6 +26,7 @@ _SETTINGS = {
     "seed": "seed",
     "timeout": "seconds a case may take",
 }
+MOST_DAMAGE = 20
 _OF_THE_PROCESS = ("anchor", "probe")
 """What begins so in ``in_force`` tells of the machine, and not of the library."""
 
@@ -122,8 +123,10 @@ def _noise(run: Run) -> Iterator[tuple[str, str]]:
     yield "verdicts", citation(run)
     for warning in warnings_of_others(run):
         yield "cards", warning
-    for damage in run.damaged:
+    for damage in run.damaged[:MOST_DAMAGE]:
         yield "left out", damage.removeprefix(str(run.path)).lstrip("/")
+    if len(run.damaged) > MOST_DAMAGE:
+        yield "left out", f"{len(run.damaged) - MOST_DAMAGE} more"
 
 
 def _median(

@@ -1,6 +1,7 @@
 """A child process is supervised to its end, whatever end that is."""
 
 import os
+import resource
 import signal
 import sys
 import time
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from xpbench.bench import process
+from xpbench.bench import descendants, process
 from xpbench.bench.process import Ending, supervise
 
 HEAD = """
@@ -27,9 +28,7 @@ def run(tmp_path: Path):
         events: list[dict[str, object]] = []
         argument = tmp_path / "task.json"
         variables = {"PYTHONPATH": str(tmp_path), "PYTHONSAFEPATH": ""}
-        ending = supervise(
-            sys.executable, "child", argument, variables, tmp_path / "log", timeout, events.append
-        )
+        ending = supervise(sys.executable, "child", argument, variables, timeout, events.append)
         return ending, events
 
     return run
@@ -113,10 +112,65 @@ def test_no_child_outlives_an_exception_in_the_parent(tmp_path: Path) -> None:
 
     variables = {"PYTHONPATH": str(tmp_path), "PYTHONSAFEPATH": ""}
     with pytest.raises(KeyboardInterrupt):
-        supervise(
-            sys.executable, "child", tmp_path / "task", variables, tmp_path / "log", 30.0, interrupt
-        )
+        supervise(sys.executable, "child", tmp_path / "task", variables, 30.0, interrupt)
     assert _gone(pids[0])
+
+
+ESCAPES = """
+import subprocess
+sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
+child = subprocess.Popen(sleeper, start_new_session=True, stdout={stdout})
+open(os.path.dirname(sys.argv[1]) + "/pid", "w").write(str(child.pid))
+"""
+
+
+@pytest.mark.parametrize("stdout", ["None", "subprocess.DEVNULL"])
+@pytest.mark.parametrize("end", ['say(event="bye")', "os._exit(3)", "time.sleep(600)"])
+def test_what_a_child_started_in_a_session_of_its_own_ends_with_it(
+    run, tmp_path: Path, end: str, stdout: str
+) -> None:
+    # One that holds the stream of events must not keep us waiting for its end either.
+    ending, _ = run(ESCAPES.format(stdout=stdout) + end, timeout=3.0)
+    assert ending.fault == {"s": "", "o": "crashed", "t": "timeout"}[end[0]]
+    assert _gone(int((tmp_path / "pid").read_text()))
+    assert descendants.marked(descendants.OWN) == []
+
+
+def test_a_gigabyte_of_words_is_read_and_not_kept(run) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    body = r"""
+for _ in range(1024):
+    os.write(2, b"x" * 2**20)
+os.write(2, b"\nthat was all\n")
+os._exit(3)
+"""
+    ending, _ = run(body)
+    assert ending.reason == "the process ended with code 3: that was all"
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**16, "KiB of a GiB"
+
+
+def test_a_child_that_closes_the_stream_of_its_events_is_ended_and_told(
+    run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "CLOSING_SECONDS", 0.5)
+    ending, _ = run("os.close(1); time.sleep(600)")
+    assert (ending.fault, ending.during) == ("crashed", "a")
+    assert "closed the stream on which it answers" in ending.reason
+
+
+def test_a_kill_for_want_of_memory_is_told_from_any_other(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    kills = iter([7, 8])
+    monkeypatch.setattr(descendants, "oom_kills", lambda: next(kills))
+    ending, _ = run("os.kill(os.getpid(), signal.SIGKILL)")
+    assert (ending.fault, ending.during, ending.killed) == ("oom", "a", False)
+    assert "for want of memory" in ending.reason
+
+
+@pytest.mark.parametrize("line", ["3", "[]", '"ready"', "null", '{"event": 3}', "[" * 100_000])
+def test_what_looks_like_an_event_and_is_none_is_passed_over(run, line: str) -> None:
+    ending, events = run(f'print({line!r}); say(event="end", id="a"); say(event="bye")')
+    assert ending == Ending()
+    assert len(events) == 4
 
 
 def test_what_a_library_prints_among_the_events_is_passed_over(run) -> None:

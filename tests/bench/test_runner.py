@@ -46,57 +46,6 @@ def test_a_healthy_case_has_samples_a_first_call_and_what_was_in_force(write_ker
     assert (first.cold, second.cold) == (True, False)
 
 
-SAFE = "pass"
-FAULTS = {
-    "segmentation": ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "crashed", "SIGSEGV"),
-    "aborts": ("import os; os.abort()", "crashed", "SIGABRT"),
-    "exits": ("import os; os._exit(7)", "crashed", "code 7"),
-    "killed": ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "crashed", "SIGKILL"),
-    "hangs": ("import time; time.sleep(600)", "timeout", "--timeout"),
-    "raises": ("raise ValueError('no such thing')", "failed", "ValueError: no such thing"),
-    "lacks": (
-        "import xpbench; raise xpbench.Unsupported('no such verb')",
-        "unsupported",
-        "no such verb",
-    ),
-    "singular": (
-        "import numpy; raise numpy.linalg.LinAlgError('Singular matrix')",
-        "refused",
-        "Singular matrix",
-    ),
-    "starves": ("raise MemoryError('Unable to allocate 1 PiB')", "oom", "1 PiB"),
-    "leaves": ("raise SystemExit(3)", "failed", "SystemExit: 3"),
-    "wrong": ("x = 2 * x", "wrong", "limit"),
-    "shapes": ("x = x[1:]", "wrong", "shape"),
-    "overwrites": ("x *= 2; return x", "wrong", "changed its input 0"),
-    "quits": ("import sys; sys.exit(0)", "failed", "SystemExit"),
-    "poisons": ("x = x * float('nan')", "wrong", "finite"),
-}
-
-
-@pytest.fixture(scope="module")
-def faulty(write_kernel_to, tmp_path_factory) -> list[Measurement]:
-    """What a run of all faults together leaves, between two healthy kernels."""
-    folder = tmp_path_factory.mktemp("faults")
-    bodies = {"first": SAFE, **{name: body for name, (body, _, _) in FAULTS.items()}, "last": SAFE}
-    files = [write_kernel_to(folder, name, body) for name, body in bodies.items()]
-    return measure(folder / "run", files, timeout=3.0)
-
-
-@pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_is_one_labelled_record(name: str, faulty: list[Measurement]) -> None:
-    _, status, reason = FAULTS[name]
-    # A case that ended with a word is not tried again in the second fork.
-    (fault,) = [m for m in faulty if m.case.kernel == name]
-    assert (fault.status, fault.fork, fault.samples) == (status, 0, ())
-    assert reason in fault.reason
-
-
-@pytest.mark.parametrize("name", ["first", "last"])
-def test_beside_faults_the_others_go_on(name: str, faulty: list[Measurement]) -> None:
-    assert statuses(faulty)[name] == ["ok", "ok"]
-
-
 def test_a_kernel_that_cannot_make_its_inputs_is_labelled(tmp_path, write_kernel) -> None:
     path = write_kernel("starved")
     path.write_text(path.read_text().replace("rng.standard_normal(n)", "rng.no_such_draw(n)"))

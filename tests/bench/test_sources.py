@@ -25,12 +25,37 @@ def test_the_name_of_a_file_leads_back_to_it(kernel: str) -> None:
     assert sources.file_of(sources.name_of(file)).resolve() == file
 
 
-def test_a_users_file_keeps_its_path_and_its_change_is_seen(write_kernel) -> None:
+def test_of_a_users_file_nothing_above_here_is_told(
+    write_kernel_to, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside, home = tmp_path / "project" / "kernels", tmp_path / "alice"
+    inside.mkdir(parents=True)
+    home.mkdir()
+    mine, elsewhere = write_kernel_to(inside, "mine"), write_kernel_to(home, "elsewhere")
+    monkeypatch.chdir(inside.parent)
+    assert sources.name_of(mine) == "kernels/mine_file.py"
+    assert sources.file_of("kernels/mine_file.py").resolve() == mine
+    assert sources.name_of(elsewhere) == "elsewhere_file.py"
+    assert not sources.file_of("elsewhere_file.py").exists()
+    assert sources.file_of("elsewhere_file.py", [mine, elsewhere]) == elsewhere
+
+
+def test_a_change_of_a_users_file_is_seen(write_kernel) -> None:
     file = write_kernel("mine")
-    assert sources.file_of(sources.name_of(file)) == file
     before = sources.digests(registry.find([file]), ["mine"])
     file.write_text(file.read_text() + "\n# changed\n")
-    assert sources.digests(registry.find([file]), ["mine"])[str(file)] != before[str(file)]
+    after = sources.digests(registry.find([file]), ["mine"])
+    assert after["mine_file.py"] != before["mine_file.py"]
+
+
+def test_two_files_of_one_name_are_refused(write_kernel_to, tmp_path: Path) -> None:
+    files = []
+    for folder, name in (("a", "one"), ("b", "two")):
+        (tmp_path / folder).mkdir()
+        file = write_kernel_to(tmp_path / folder, name)
+        files.append(file.rename(file.with_name("same.py")))
+    with pytest.raises(XpbenchError, match=r"two files are called same.py, .*: rename one"):
+        sources.digests(registry.find(files), ["one", "two"])
 
 
 def test_a_kernel_that_is_not_there_is_named() -> None:

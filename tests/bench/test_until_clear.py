@@ -9,7 +9,8 @@ import pytest
 
 from xpbench.bench import journal, stats
 from xpbench.bench.job import Job
-from xpbench.bench.plan import LOOKS, Request
+from xpbench.bench.multiple_comparisons import LOOKS
+from xpbench.bench.plan import Request
 from xpbench.bench.preparation import prepare
 from xpbench.bench.until_clear import fork_counts, further, unclear
 
