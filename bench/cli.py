@@ -50,7 +50,14 @@ from xpbench.bench.options import (
     refuse_beside_resume,
     restrict_to_cpus,
 )
-from xpbench.bench.output import announce, console_of_output, say, tell, warn_of_noise
+from xpbench.bench.output import (
+    announce,
+    console_of_output,
+    say,
+    shortened,
+    tell,
+    warn_of_noise,
+)
 
 if TYPE_CHECKING:
     from xpbench.bench.accounting import Account
@@ -311,11 +318,11 @@ def main() -> int:
     try:
         app()
     except XpbenchError as error:
-        tell(f"xpbench: {error}")
+        tell(f"xpbench: {shortened(str(error))}")
         return error.exit_code
     except OSError as error:
         kept = "; what was measured is kept, and --resume goes on" if sys.argv[1:2] == ["run"] else ""
-        tell(f"xpbench: {error}{kept}")
+        tell(f"xpbench: {shortened(str(error))}{kept}")
         return XpbenchError.exit_code
     return 0
 

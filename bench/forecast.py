@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 
+DAYS, LONG = 4 * 86400, 100 * 365 * 86400
 SURE = 0.15
 """Once this share of the work is done, what it really took counts alone, and the estimate no more."""
 
@@ -75,7 +76,11 @@ class Forecast:
 
 
 def words(seconds: float) -> str:
-    """A duration for people: ``8 s``, ``1 min 40 s``, ``2 h 05 min``."""
+    """A duration for people: ``8 s``, ``1 min 40 s``, ``2 h 05 min``, ``9 days``, ``over 100 years``."""
+    if not seconds < LONG:
+        return "over 100 years"
+    if seconds > DAYS:
+        return f"{seconds / 86400:.0f} days"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

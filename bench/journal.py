@@ -71,6 +71,10 @@ def create(folder: Path, header: dict[str, Any]) -> None:
     for name in (HEADER, JOURNAL, ROOFS, PROFILES, CARDS):
         if (folder / name).exists():
             raise _taken(folder, name)
+    if folder.is_dir() and any(folder.iterdir()):
+        raise XpbenchError(
+            f"{folder} holds other files, and a run has a folder of its own: name a new one"
+        )
     text = json.dumps(as_json({"schema": SCHEMA, **header}), indent=1, allow_nan=False)
     try:
         folder.mkdir(parents=True, exist_ok=True)

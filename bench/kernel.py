@@ -163,7 +163,7 @@ class Kernel:
         text = ", ".join([*map(str, first), *(f"{key}={value}" for key, value in size.items())])
         try:
             return float(function(*first, **size))
-        except (ArithmeticError, TypeError, ValueError, LookupError, NameError, AttributeError) as error:
+        except (Exception, SystemExit) as error:
             raise XpbenchError(
                 f"{self.file}:{self.line}: {part}({text}) of {self.name} raised "
                 f"{type(error).__name__}: {error}; expected a number"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 MOST_DAMAGE = 10
+LONGEST_WORD = 500
 
 
 def announce(prepared: "Plan", quiet: bool = False) -> None:
@@ -122,6 +123,11 @@ def tell_damage(runs: "Sequence[Run]") -> None:
         tell(f"xpbench: {damage}")
     if len(damaged) > MOST_DAMAGE:
         tell(f"xpbench: {len(damaged) - MOST_DAMAGE} more are left out (`xpbench check` tells why)")
+
+
+def shortened(text: str) -> str:
+    """``text`` without the middle of words that nobody reads to their end."""
+    return re.sub(rf"\S{{{LONGEST_WORD},}}", lambda word: f"{word[0][:100]}...{word[0][-40:]}", text)
 
 
 def wrapped(text: str, width: int) -> str:

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from xpbench.bench import energy
-from xpbench.bench.backend import Setting
+from xpbench.bench.backend import Backend, Setting
 from xpbench.bench.cards import ORDERED_CARDS
 from xpbench.bench.case import DTYPES, Case
-from xpbench.bench.exceptions import XpbenchError
+from xpbench.bench.exceptions import XpbenchError, one_line
 from xpbench.bench.kernel import Kernel
 from xpbench.bench.registry import Registry
 
@@ -265,7 +265,7 @@ def environments(registry: Registry, cases: Sequence[Case], cache: str) -> dict[
     for case in cases:
         backend = registry.backends[case.backend]
         setting = Setting(case.device, case.threads, case.precision, case.dtype == "float64", cache)
-        needed = tuple(sorted((_ordered_cards(case.device) | backend.environment(setting)).items()))
+        needed = tuple(sorted((_ordered_cards(case.device) | _variables(backend, setting)).items()))
         key = (case.backend, case.device, case.threads, case.precision, needed)
         variables.setdefault(key, []).append(case)
     return {
@@ -276,6 +276,23 @@ def environments(registry: Registry, cases: Sequence[Case], cache: str) -> dict[
         ): members
         for (backend, device, threads, precision, needed), members in variables.items()
     }
+
+
+def _variables(backend: Backend, setting: Setting) -> dict[str, str]:
+    """The environment that a backend asks for, which may be a user's own.
+
+    Raises
+    ------
+    XpbenchError
+        If it raises, or is none.
+    """
+    try:
+        return {str(name): str(value) for name, value in backend.environment(setting).items()}
+    except (Exception, SystemExit) as error:
+        raise XpbenchError(
+            f"the backend {backend.name} does not tell its environment: {one_line(error)}; "
+            "environment() must return a dict of texts, without importing its library"
+        ) from error
 
 
 def _ordered_cards(device: str) -> dict[str, str]:

@@ -155,8 +155,18 @@ def _backends(modules: Iterable[ModuleType]) -> dict[str, Backend]:
                     f"two backends are called {kind.name}: {type(backends[kind.name]).__module__} "
                     f"and {module.__file__}; change the name of one"
                 )
-            backends[kind.name] = kind()
+            backends[kind.name] = _made(kind, module)
     return backends
+
+
+def _made(kind: type[Backend], module: ModuleType) -> Backend:
+    try:
+        return kind()
+    except (Exception, SystemExit) as error:
+        raise XpbenchError(
+            f"{module.__file__}: the backend {kind.name} cannot be made: {one_line(error)}; "
+            "it must need neither its library nor an argument for that"
+        ) from error
 
 
 def _declared_backends(module: ModuleType) -> list[type[Backend]]:

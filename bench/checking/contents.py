@@ -73,7 +73,9 @@ def survey(folder: Path) -> tuple[Contents, list[Finding]]:
     try:
         mode = folder.lstat().st_mode
     except OSError as fault:
-        raise XpbenchError(f"no run at {folder}: {fault.strerror}") from None
+        raise XpbenchError(
+            f"no run at {folder} ({fault.strerror}): name the folder that `xpbench run` told at its end"
+        ) from None
     if stat.S_ISLNK(mode):
         raise XpbenchError(f"{folder} is a link, which is not followed: name the folder itself")
     if not stat.S_ISDIR(mode):

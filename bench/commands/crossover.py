@@ -67,7 +67,7 @@ def crossover(
     of its own, with the verdicts of `xpbench run`.
     """
     from xpbench.bench import crossover as crossing
-    from xpbench.bench import duel
+    from xpbench.bench import duel, memory
     from xpbench.bench.stats import MIN_FORKS
 
     if forks < MIN_FORKS:
@@ -79,6 +79,9 @@ def crossover(
     sizes = prepared.registry.kernels[name].sizes
     varied = duel.chosen_key(name, sizes, key)
     low, high = duel.span(name, sizes, varied, smallest, largest)
+    largest_size = duel.base_size(sizes) | {varied: high}
+    if reason := memory.too_large(prepared.registry.kernels[name], largest_size, memory.limit()):
+        raise XpbenchError(f"--to {high}: {name}: {reason}")
     folder = out or Path("results") / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-crossover-{name}"
     warn_of_noise()
     rivals = duel.Duel(prepared, pair, varied, duel.base_size(sizes), folder, transfer, quiet)

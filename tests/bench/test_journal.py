@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xpbench.bench import journal
+from xpbench.bench import journal, log
 from xpbench.bench.case import Case
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.measurement import STATUSES, Measurement
@@ -56,6 +56,30 @@ def test_a_published_journal_may_be_packed_and_goes_on(runs: Any) -> None:
     packed.write_bytes(packed.read_bytes()[:-12])
     with pytest.raises(XpbenchError, match=r"journal\.jsonl\.gz cannot be unpacked"):
         journal.read(run.path)
+
+
+def test_a_packed_journal_that_would_fill_the_memory_is_refused(
+    runs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = runs.store(runs.forks(runs.case()))
+    file = run.path / "journal.jsonl"
+    (run.path / "journal.jsonl.gz").write_bytes(gzip.compress(file.read_bytes() + bytes(2**22)))
+    monkeypatch.setattr(log, "MOST_UNPACKED", 2**21)
+    with pytest.raises(XpbenchError, match=r"unpacks to more than 2097152 bytes"):
+        journal.read(run.path)
+
+
+def test_a_line_without_end_does_not_fill_the_memory(runs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = runs.forks(runs.case(), count=2)
+    run = runs.store([first])
+    monkeypatch.setattr(log, "MOST_LINE", 2**16)
+    monkeypatch.setattr(log, "CHUNK", 2**12)
+    with (run.path / "journal.jsonl").open("ab") as file:
+        file.write(b"x" * 2**20 + b"\n")
+    journal.append(run.path, second)
+    read = journal.read(run.path)
+    assert read.measurements == (first, second)
+    assert len(read.damaged) == 1
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])

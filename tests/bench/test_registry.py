@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from xpbench import Kernel, XpbenchError
-from xpbench.bench import registry
+from xpbench.bench import plan, registry
+from xpbench.bench.case import Case
 from xpbench.bench.kernel import declared_in
 
 
@@ -104,6 +105,32 @@ def test_a_file_that_cannot_be_used_names_its_line_and_its_fault(
 def test_a_path_that_is_no_file_says_what_it_is(tmp_path: Path, name: str, message: str) -> None:
     with pytest.raises(XpbenchError, match=message):
         registry.find([tmp_path / name])
+
+
+def test_a_backend_that_cannot_be_made_is_an_error_that_names_it(tmp_path: Path) -> None:
+    path = tmp_path / "needy.py"
+    path.write_text(
+        "from xpbench import Backend\n\n\nclass Needy(Backend):\n    name = 'needy'\n"
+        "    def __init__(self):\n        raise OSError('no card')\n"
+    )
+    with pytest.raises(
+        XpbenchError, match=r"needy.py: the backend needy cannot be made: OSError: no card"
+    ):
+        registry.find([path])
+
+
+def test_a_backend_that_does_not_tell_its_environment_is_an_error_that_names_it(
+    tmp_path: Path, write_kernel
+) -> None:
+    path = tmp_path / "vague.py"
+    path.write_text(
+        "from xpbench import Backend\n\n\nclass Vague(Backend):\n    name = 'vague'\n"
+        "    library = 'numpy'\n    def environment(self, setting):\n        return 3\n"
+    )
+    found = registry.find([path, write_kernel("double")])
+    case = Case("double", (("n", 8),), "small", "vague", "cpu", "float32", 1)
+    with pytest.raises(XpbenchError, match=r"vague does not tell its environment: AttributeError"):
+        plan.environments(found, [case], "")
 
 
 def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,127 @@
+"""Every option of every command, at the ends of its values and beyond: a line and no traceback."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from xpbench.bench import cli, journal, noise, runner
+
+COMMAND = typer.main.get_command(cli.app)
+TEXTS = [
+    "\udcff\udcfe",
+    "",
+    "../..",
+    " ",
+    "no\nsuch",
+    "\x1b[31mred",
+    "x" * 5000,
+    "-",
+    "--",
+    "$(id)",
+    "None",
+]
+NUMBERS = ["nan", "-1", "1e18", "0", "inf", "1e999", "", "1.5", "\u0663", "0x10", "99999999999999999999"]
+QUICK = 2
+"""So many of them are tried in every test run, the others in the slow ones."""
+COUNTED = ("N", "SECONDS", "INCHES", "SHARE")
+"""What stands in the help in the place of a number."""
+SAID = 2000
+"""Characters: no message of ours is longer, whatever it quotes."""
+
+
+class Reached(Exception):
+    """What was asked for is good, and would be measured now."""
+
+
+def commands() -> Iterator[tuple[tuple[str, ...], Any]]:
+    def walk(command: Any, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+        inner = getattr(command, "commands", {})
+        if not inner:
+            yield words, command
+        for name, sub in inner.items():
+            yield from walk(sub, (*words, name))
+
+    return walk(COMMAND, ())
+
+
+def attempts() -> Iterator[Any]:
+    """A command, an option of it and a value; of options without one the option alone."""
+    for words, command in commands():
+        for parameter in command.params:
+            option = parameter.opts[0]
+            if parameter.name == "help" or not option.startswith("-"):
+                continue
+            values: list[str | None] = [*(NUMBERS if parameter.metavar in COUNTED else TEXTS)]
+            if getattr(parameter, "is_flag", False):
+                values = [None]
+            for number, value in enumerate(values):
+                marks = pytest.mark.slow if number >= QUICK else ()
+                name = f"{' '.join(words)} {option} {value!a:.20}"
+                yield pytest.param(words, option, value, id=name, marks=marks)
+
+
+@pytest.fixture
+def entry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any) -> Any:
+    """The command as it is typed, in this process, up to where it would measure."""
+
+    def measured(*_: Any, **__: Any) -> None:
+        raise Reached
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(runner, "execute", measured)
+    monkeypatch.setattr(runner, "interleave", measured)
+    monkeypatch.setattr(noise, "probe", measured)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr("os.sched_setaffinity", lambda *_: None)
+
+    def run(*arguments: str) -> tuple[int | None, str]:
+        monkeypatch.setattr(sys, "argv", ["xpbench", *arguments])
+        try:
+            code: Any = cli.main()
+        except Reached:
+            code = None
+        except SystemExit as end:
+            code = end.code
+        return code, capsys.readouterr().err
+
+    return run
+
+
+def base_of(words: tuple[str, ...], run: Path) -> list[str]:
+    """What the command cannot do without."""
+    stored = str(run)
+    needed = {
+        ("run",): ["matmul", "--backend", "numpy"],
+        ("verify",): ["matmul", "--backend", "numpy"],
+        ("list", "cases"): ["matmul", "--backend", "numpy"],
+        ("table",): [stored],
+        ("plot",): [stored, "-o", "x.svg"],
+        ("report",): [stored],
+        ("compare",): [stored, stored],
+        ("ab",): [sys.executable, sys.executable, "matmul", "--backend", "numpy"],
+        ("crossover",): ["matmul", "--backend", "numpy", "--backend", "array-api-strict"],
+        ("doctor",): [],
+        ("calibrate",): ["matmul", "--backend", "numpy"],
+        ("check",): [stored],
+    }
+    return needed.get(words, [])
+
+
+@pytest.mark.parametrize(("words", "option", "value"), list(attempts()))
+def test_no_value_of_an_option_is_met_with_a_traceback(
+    entry: Any, runs: Any, words: tuple[str, ...], option: str, value: str | None
+) -> None:
+    run = runs.store(runs.forks(runs.case())).path
+    typed = [option] if value is None else [option, value]
+    code, said = entry(*words, *base_of(words, run), *typed)
+    assert code in (None, 0, 1, 2, 3)
+    assert "Traceback" not in said
+    assert len(said) < SAID
+    assert "\x1b" not in said
+    if code == 2:
+        assert said.strip()
+    assert journal.read(run).measurements, "the run is as it was"

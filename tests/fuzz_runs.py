@@ -1,0 +1,72 @@
+"""A fuzzer for what reads runs: bytes that it makes up stand in the place of a file, and nothing but our
+own errors may come, nor may a whole record be lost.
+
+    pip install atheris
+    python tests/fuzz_runs.py tests/bench/corpus -max_total_time=600
+
+What it finds belongs into tests/bench/corpus, where tests/bench/test_arbitrary_runs.py reads it again.
+The first byte of an input says which file the others are.
+"""
+
+import contextlib
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+FILES = ("journal.jsonl", "run.json", "journal.jsonl.gz", "roofs.jsonl", "cards.jsonl", "profiles.jsonl")
+GOOD = Path(__file__).resolve().parents[1] / "results" / "published" / "xeon-2cpu-default"
+
+
+def read(content: bytes, good: Path) -> None:
+    """Reads and shows the run in the folder ``good`` with ``content`` in the place of one of its files."""
+    from xpbench.bench import journal
+    from xpbench.bench.checking.check import check
+    from xpbench.bench.exceptions import XpbenchError
+    from xpbench.bench.report.provenance import provenance
+    from xpbench.bench.report.summary import summarise
+    from xpbench.bench.report.table import render
+
+    if not content:
+        return
+    name = FILES[content[0] % len(FILES)]
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(shutil.copytree(good, Path(scratch) / "run"))
+        whole = {m.key for m in journal.read(good).measurements}
+        kept = (good / name).read_bytes() if name.endswith(".jsonl") and (good / name).exists() else b""
+        (folder / name).write_bytes(content[1:] + b"\n" + kept)
+        with contextlib.suppress(XpbenchError):
+            run = journal.read(folder, rounds=False)
+            assert name in ("run.json", "journal.jsonl.gz") or whole <= {m.key for m in run.measurements}
+            frame = summarise([run])
+            for form in ("md", "csv", "json", "latex"):
+                with contextlib.suppress(XpbenchError):
+                    render(frame, form)
+            provenance(run)
+        with contextlib.suppress(XpbenchError):
+            check(folder, own=())
+
+
+def main() -> None:
+    import atheris  # type: ignore[import-not-found]
+
+    with atheris.instrument_imports(include=["xpbench"]):
+        import xpbench.bench.checking.check
+        import xpbench.bench.report.table  # noqa: F401
+
+    from xpbench.bench import journal
+
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as scratch:
+        good = Path(scratch) / "good"
+        good.mkdir()
+        stored = journal.read(GOOD)
+        journal.create(good / "run", {**stored.header, "cases": stored.header["cases"][:6]})
+        for measurement in stored.measurements[:12]:
+            journal.append(good / "run", measurement)
+        tempfile.tempdir = scratch
+        atheris.Setup(sys.argv, lambda content: read(content, good / "run"))
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
