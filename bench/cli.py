@@ -117,7 +117,7 @@ def run(
 
     Without a kernel, the five named ones: matmul, svd, pca, gradient_descent, backprop.
     """
-    from xpbench.bench import accounting, api, beginning, ending, preparation
+    from xpbench.bench import accounting, api, beginning, ending, journal, preparation
 
     if as_json and dry_run:
         raise XpbenchError(
@@ -131,6 +131,8 @@ def run(
         refuse_beside_resume(context, allowed)
         prepared = beginning.resume(resume, _files(kernels or []))
     else:
+        if out is not None and not dry_run:
+            journal.check_free(out)
         prepared = preparation.prepare(
             kernels or [],
             _request(chapter, everything, backend, device, dtype, size, preset),

@@ -68,13 +68,7 @@ def create(folder: Path, header: dict[str, Any]) -> None:
     XpbenchError
         If the folder holds a run already, or cannot be written.
     """
-    for name in (HEADER, JOURNAL, ROOFS, PROFILES, CARDS):
-        if (folder / name).exists():
-            raise _taken(folder, name)
-    if folder.is_dir() and any(folder.iterdir()):
-        raise XpbenchError(
-            f"{folder} holds other files, and a run has a folder of its own: name a new one"
-        )
+    check_free(folder)
     text = json.dumps(as_json({"schema": SCHEMA, **header}), indent=1, allow_nan=False)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -83,6 +77,22 @@ def create(folder: Path, header: dict[str, Any]) -> None:
         raise _taken(folder, HEADER) from None
     except OSError as fault:
         raise XpbenchError(f"{folder} cannot be written: {fault.strerror}") from fault
+
+
+def check_free(folder: Path) -> None:
+    """Raises ``XpbenchError`` where no run can begin in ``folder``."""
+    for name in (HEADER, JOURNAL, ROOFS, PROFILES, CARDS):
+        if (folder / name).exists():
+            raise _taken(folder, name)
+    if folder.is_dir() and any(folder.iterdir()):
+        raise XpbenchError(
+            f"{folder} holds other files, and a run has a folder of its own: name a new one"
+        )
+    present = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not present.is_dir():
+        raise XpbenchError(f"{folder} cannot be written: {present} is no folder")
+    if not os.access(present, os.W_OK | os.X_OK):
+        raise XpbenchError(f"{folder} cannot be written: {present} is read-only, or another user's")
 
 
 def _taken(folder: Path, name: str) -> XpbenchError:

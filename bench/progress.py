@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
 from xpbench.bench.forecast import Forecast, words
 from xpbench.bench.output import tell
-from xpbench.bench.runner import Observer, Progress, Silent
+from xpbench.bench.remaining import Progress
+from xpbench.bench.runner import Observer, Silent
 from xpbench.bench.visible import visible
 
 if TYPE_CHECKING:

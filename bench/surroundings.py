@@ -52,11 +52,11 @@ class Surroundings:
         return "; ".join(words)
 
     def _seen(self) -> dict[str, Any]:
-        _, keys, *rest = np.random.get_state()
+        state = np.random.get_state(legacy=False)["state"]
         return {
             **{f"{pool['internal_api']} threads": pool["num_threads"] for pool in self._pools.info()},
             **self._backend.switches(),
-            "the state of numpy.random": (hash(keys.tobytes()), *rest),
+            "the state of numpy.random": (state["pos"], hash(state["key"].tobytes())),
             "the state of random": (hash(random.getstate()),),
             "numpy.seterr": np.geterr(),
             "sys.stdout": (sys.stdout.closed,),

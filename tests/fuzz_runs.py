@@ -19,7 +19,7 @@ GOOD = Path(__file__).resolve().parents[1] / "results" / "published" / "xeon-2cp
 
 
 def read(content: bytes, good: Path) -> None:
-    """Reads and shows the run in the folder ``good`` with ``content`` in the place of one of its files."""
+    """Reads and shows the run in the folder ``good`` with ``content`` in the place of one file of it."""
     from xpbench.bench import journal
     from xpbench.bench.checking.check import check
     from xpbench.bench.exceptions import XpbenchError

@@ -16,7 +16,7 @@ from xpbench.bench.checking.finding import ERROR, NOTE, WARNING, Finding, Told, 
 from xpbench.bench.checking.private import Search, own_names
 from xpbench.bench.checking.records import Line
 from xpbench.bench.exceptions import XpbenchError, one_line
-from xpbench.bench.header import SEALED
+from xpbench.bench.header import SEALED, part_of
 from xpbench.bench.journal import CARDS, HEADER, JOURNAL, PROFILES, ROOFS, SCHEMA
 from xpbench.bench.measurement import Measurement
 from xpbench.bench.profile import Profile
@@ -179,7 +179,7 @@ class _Look:
                 yield Finding(ERROR, "files", shown(fault, 120), name)
 
     def _of_measurements(self) -> Iterator[Finding]:
-        settings = header.part_of(self.header, "settings")
+        settings = part_of(self.header, "settings")
         yield from records.against_plan(self.header, self.cases, self.lines, self.slowed)
         yield from records.times(self.lines, settings.get("seconds"), settings.get("cache"))
         yield from records.errors(self.lines)

@@ -10,8 +10,8 @@ from xpbench.bench import card_state, roofline, stats
 from xpbench.bench.case import Case
 from xpbench.bench.checking.contents import shown
 from xpbench.bench.checking.finding import ERROR, NOTE, WARNING, Finding
-from xpbench.bench.checking.header import part_of
 from xpbench.bench.checking.records import Line
+from xpbench.bench.header import part_of
 from xpbench.bench.journal import CARDS, HEADER, JOURNAL, ROOFS, Run
 from xpbench.bench.measurement import DISTURBED
 from xpbench.bench.precisions import bits_against

@@ -13,8 +13,8 @@ from xpbench.bench import beginning, registry, sources
 from xpbench.bench.case import Case
 from xpbench.bench.checking.contents import shown
 from xpbench.bench.checking.finding import ERROR, NOTE, WARNING, Finding
-from xpbench.bench.checking.header import part_of
 from xpbench.bench.exceptions import XpbenchError
+from xpbench.bench.header import part_of
 from xpbench.bench.journal import HEADER
 
 OURS = re.compile(r"xpbench/(kernels|backends|bench)/([A-Za-z_]\w*/)*[A-Za-z_]\w*\.py")

@@ -10,7 +10,8 @@ from xpbench.bench import clock
 from xpbench.bench.case import Case
 from xpbench.bench.checking.contents import shown
 from xpbench.bench.checking.finding import ERROR, NOTE, WARNING, Finding
-from xpbench.bench.checking.header import forks_planned, looks_planned, part_of
+from xpbench.bench.checking.header import forks_planned, looks_planned
+from xpbench.bench.header import part_of
 from xpbench.bench.journal import JOURNAL
 from xpbench.bench.measurement import Measurement
 from xpbench.bench.until_clear import fork_counts

@@ -354,20 +354,6 @@ def test_back_closes_what_was_opened_and_keeps_what_was_chosen(chromium: Any, de
         opened.page.wait_for_selector("#kernel", state="visible")
 
 
-def test_closing_leaves_no_step_behind(chromium: Any, default: Path) -> None:
-    with window(chromium, default) as opened:
-        steps = []
-        for kernel in ("svd", "pca"):
-            opened.page.locator("#matrix th[scope=row] button", has_text=kernel).first.click()
-            opened.page.wait_for_selector("#kernel", state="visible")
-            steps.append(opened.page.evaluate("() => history.length"))
-            opened.page.keyboard.press("Escape")
-            opened.page.wait_for_selector("#kernel", state="hidden")
-            opened.page.wait_for_function("() => !location.hash && !history.state?.opened")
-        assert steps[0] == steps[1]
-        assert opened.messages == []
-
-
 AT = {"the page": "", "a kernel": "#open=svd", "a case": "#case=svd%5Bn%3D16%5D/torch@cpu/float32"}
 LOOKS = [
     pytest.param(

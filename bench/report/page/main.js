@@ -61,10 +61,7 @@ async function main() {
     const before = page.state;
     page.state = { ...before, ...change };
     if (fragmentOf(page.state) === fragmentOf(before)) return;
-    const isOpen = ({ open, case: one }) => Boolean(open || one);
-    // What was opened by a step is closed by the step back, so that Back has none to spare.
-    if (isOpen(before) && !isOpen(page.state) && history.state?.opened) history.back();
-    else writeState(page.state, isOpen(page.state) && !isOpen(before));
+    writeState(page.state, (change.open || change.case) && !(before.open || before.case));
     showInFilters(page.state);
     show();
   }

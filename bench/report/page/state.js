@@ -26,7 +26,5 @@ function fragmentOf(state) {
 function writeState(state, opened) {
   const fragment = fragmentOf(state);
   if (location.hash === fragment) return;
-  const address = fragment || location.pathname + location.search;
-  if (opened) history.pushState({ opened: true }, "", address);
-  else history.replaceState(history.state, "", address);
+  history[opened ? "pushState" : "replaceState"](null, "", fragment || location.pathname + location.search);
 }
