@@ -56,7 +56,14 @@ def resume(folder: Path, given: Sequence[Path] = ()) -> Plan:
         If the folder holds no run, another process writes there, or a library, the machine, the CPUs or
         a file have changed since it began.
     """
-    stored = journal.read(folder, rounds=False)
+    try:
+        stored = journal.planned(folder)
+    except journal.Unreadable as fault:
+        if (journal.folder_of(folder) / journal.JOURNAL).is_file():
+            raise XpbenchError(
+                f"{folder}: run.json is {fault.seen}: the run can be shown, but not resumed"
+            ) from None
+        raise
     lock.refuse_if_held(stored.path)
     header = stored.header
     if header.get("side"):

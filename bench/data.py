@@ -84,7 +84,8 @@ def store(folder: Path, case: Case, kernel: Kernel, seed: int) -> None:
         _write(place, {"status": "unsupported", "reason": str(lack)})
     except MemoryError as error:
         _write(place, {"status": "oom", "reason": f"inputs or oracle: {error}"})
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        # Whatever it is, the inputs or the oracle raised it: nobody interrupts this process.
         status = "refused" if is_refusal(error) else "failed"
         reason = f"inputs or oracle raised {type(error).__name__}: {error}"
         _write(place, {"status": status, "reason": reason})

@@ -195,6 +195,20 @@ def read(folder: Path, rounds: bool = True) -> Run:
     return Run(folder, header, measurements, (*damaged, *cards_damaged), roofs, profiles, cards)
 
 
+def planned(folder: Path) -> Run:
+    """The run stored in ``folder`` by its header alone: what was planned, without what was seen.
+
+    Raises
+    ------
+    XpbenchError
+        As ``read`` does; ``Unreadable`` where the header is missing or torn.
+    """
+    folder = folder_of(folder)
+    header = _read_header(folder)
+    damaged = tuple(f"{folder / HEADER}: {fault}" for fault in left_out(header))
+    return Run(folder, header, (), damaged)
+
+
 def folder_of(path: Path) -> Path:
     """The folder of a run that is named by it, or by its ``run.json`` or journal."""
     path = Path(path)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from xpbench.bench import agreement, data, journal, runner
+from xpbench.bench import agreement, data, descendants, journal, runner
 from xpbench.bench.beginning import begin
 from xpbench.bench.case import Case
 from xpbench.bench.exceptions import NothingMeasured
@@ -65,7 +65,10 @@ def verify(prepared: Plan, observer: runner.Observer) -> Verification:
             kernel = prepared.registry.kernels[row[0].kernel]
             differences.extend(found.differences(kernel, row))
 
-    with tempfile.TemporaryDirectory(prefix="xpbench-verify-") as scratch:
+    with (
+        tempfile.TemporaryDirectory(prefix="xpbench-verify-", ignore_cleanup_errors=True) as scratch,
+        descendants.keeper(Path(scratch)),
+    ):
         folder = begin(prepared, Path(scratch) / "run")
         runner.execute(prepared.job(folder), observer, examine=examine)
         measurements = journal.read(folder).measurements

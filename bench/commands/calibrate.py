@@ -81,7 +81,7 @@ def calibrate(
         return
     if resume is not None:
         refuse_beside_resume(context, ("resume", "quiet", "as_json"))
-        if not is_of_twins(journal.read(resume, rounds=False)):
+        if not is_of_twins(journal.planned(resume)):
             raise XpbenchError(
                 f"{resume} is no calibration: `xpbench run --resume {resume}` completes it"
             )

@@ -106,7 +106,7 @@ def test_without_its_header_a_run_is_shown_by_its_journal(runs: Any, xpbench: An
     assert "shown is what the journal tells" in shown.stderr
     refused = xpbench("run", "--resume", run.path)
     assert refused.returncode == 2
-    assert "does not say how the run was to go on" in refused.stderr
+    assert "the run can be shown, but not resumed" in refused.stderr
     checked = xpbench("check", run.path)
     assert checked.returncode in (1, 2)
 
