@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stored_run import Stored, told
-from xpbench.bench import journal
+from xpbench.bench import journal, log
 from xpbench.bench.checking import contents, private
 from xpbench.bench.checking.check import UNFORESEEN, check
 from xpbench.bench.checking.finding import ERROR, WARNING
@@ -77,7 +77,7 @@ def test_what_unpacks_to_more_than_any_run_is_not_read_on(
     monkeypatch.setattr(contents, "MOST_LINES", 2**21)
     monkeypatch.setattr(contents, "MOST_BYTES", 2**21)
     assert "holds more than 2.00 MiB, and is not read on" in told(stored_run.check(), ERROR)
-    monkeypatch.setattr(journal, "MOST_UNPACKED", 2**21)
+    monkeypatch.setattr(log, "MOST_UNPACKED", 2**21)
     with pytest.raises(XpbenchError, match="unpacks to more than 2097152 bytes"):
         journal.read(stored_run.path)
 

@@ -83,7 +83,7 @@ def one_line(text: str) -> str:
         (["run", "--cpus", "4096"], "--cpus '4096': this machine lets us use"),
         (["run", "--baseline", "nunpy"], "unknown backend 'nunpy': did you mean numpy"),
         (["run", "absent.py"], "absent.py does not exist"),
-        (["run", "matmul", "--resume", "x"], "--resume takes the kernels"),
+        (["run", "matmul", "--resume", "x"], "matmul beside --resume: the kernels of a run stand"),
         (["run", "--resume", "absent"], "absent"),
         (["table", "absent"], "absent"),
         (["list", "kernels", "--chapter", "alchemy"], "unknown chapter 'alchemy'"),

@@ -198,9 +198,9 @@ def test_what_a_worker_says_of_its_calls_becomes_the_energy_of_its_case_or_a_not
     monkeypatch.setattr(attendance.watch, "idle_power", lambda card: 0.0)
     supervised = runner.supervise
 
-    def supervise(python, module, file, variables, log, timeout, on_event) -> Ending:
+    def supervise(python, module, file, variables, timeout, on_event, held) -> Ending:
         if module.endswith(".data"):
-            return supervised(python, module, file, variables, log, timeout, on_event)
+            return supervised(python, module, file, variables, timeout, on_event, held)
         task = Task.read(file)
         for case in task.cases:
             on_event({"event": "start", "id": str(case)})
