@@ -107,6 +107,7 @@ class Numpy(Backend):
     distributions = ("numpy", "scipy", "array-api-compat")
     install = "pip install numpy"
     default = True
+    scalars = (np.generic,)
 
     def environment(self, setting: Setting) -> dict[str, str]:
         return threads.variables(setting.threads)
@@ -136,8 +137,6 @@ class Numpy(Backend):
         xp.linalg = linalg
         compute(xp, *arrays)
         return "float64" if linalg.widened else dtype
-
-    scalars = (np.generic,)
 
     def in_force(self) -> dict[str, Any]:
         return threads.in_force()

@@ -84,7 +84,7 @@ def check_free(folder: Path) -> None:
     for name in (HEADER, JOURNAL, ROOFS, PROFILES, CARDS):
         if (folder / name).exists():
             raise _taken(folder, name)
-    if folder.is_dir() and any(folder.iterdir()):
+    if folder.is_dir() and any(not file.name.startswith(".") for file in folder.iterdir()):
         raise XpbenchError(
             f"{folder} holds other files, and a run has a folder of its own: name a new one"
         )
@@ -119,9 +119,7 @@ def write_whole(path: Path, text: str, anew: bool = False) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        if anew:
-            # Unlike a change of name, a link never takes the place of what is there.
-            os.link(temporary, path)
+        if anew and _linked(temporary, path):
             temporary.unlink()
         else:
             temporary.replace(path)
@@ -132,6 +130,20 @@ def write_whole(path: Path, text: str, anew: bool = False) -> None:
     except OSError as fault:
         temporary.unlink(missing_ok=True)
         raise XpbenchError(f"{path.parent} cannot be written: {fault.strerror}") from fault
+
+
+def _linked(temporary: Path, path: Path) -> bool:
+    """Gives a file a second name, which unlike a change of name never takes the place of another's.
+    False where the file system has no links, and nothing of that name is there."""
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        raise
+    except OSError:
+        if path.exists():
+            raise FileExistsError(path) from None
+        return False
+    return True
 
 
 def append(folder: Path, measurement: Measurement) -> None:

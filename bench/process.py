@@ -196,11 +196,19 @@ def _ended(child: subprocess.Popen[bytes], watch: _Watch, errors: _Tail) -> Endi
             reason += ", or by the system for want of memory"
         return Ending("crashed", reason, watch.during, killed=True)
     if code < 0:
-        return Ending("crashed", f"the process was ended by {signal.Signals(-code).name}", watch.during)
+        return Ending("crashed", f"the process was ended by {_signal(-code)}", watch.during)
     said = errors.last_line()
     return Ending(
         "crashed", f"the process ended with code {code}" + (f": {said}" if said else ""), watch.during
     )
+
+
+def _signal(number: int) -> str:
+    """The name of a signal; those of real time have none."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _out_of_memory(before: int | None) -> bool:

@@ -40,6 +40,12 @@ def test_a_proper_end_has_no_fault(run) -> None:
     assert [event["event"] for event in events] == ["ready", "start", "end", "bye"]
 
 
+def test_a_signal_without_a_name_is_told_by_its_number(run) -> None:
+    ending, _ = run("os.kill(os.getpid(), 40)")
+    assert (ending.fault, ending.during) == ("crashed", "a")
+    assert "signal 40" in ending.reason
+
+
 @pytest.mark.parametrize("name", ["SIGSEGV", "SIGABRT", "SIGBUS"])
 def test_a_signal_is_named_with_the_case_it_ended(run, name: str) -> None:
     ending, _ = run(f"os.kill(os.getpid(), signal.{name})")

@@ -80,6 +80,25 @@ except XpbenchError as fault:
     assert [file.name for file in folder.iterdir()] == ["run.json"]
 
 
+def test_where_there_are_no_links_a_run_begins_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    journal.create(tmp_path / "run", {"name": "run"})
+    assert [file.name for file in (tmp_path / "run").iterdir()] == ["run.json"]
+    with pytest.raises(XpbenchError, match="holds a run already"):
+        journal.create(tmp_path / "run", {"name": "run"})
+
+
+def test_what_a_killed_beginning_left_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / ".run.json.4711").write_text("{")
+    journal.create(tmp_path, {"name": "run"})
+    assert (tmp_path / "run.json").exists()
+
+
 def test_a_folder_with_other_files_in_it_is_no_place_for_a_run(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("dear")
     with pytest.raises(XpbenchError, match="holds other files, and a run has a folder of its own"):
