@@ -205,7 +205,7 @@ class Backend:
         """Why ``output`` cannot have been computed where the input ``like`` is: it is no array of the
         library, or is on another device. ``None`` where it can."""
         kinds = (type(like), *self.scalars)
-        if not isinstance(output, kinds):
+        if not isinstance(output, kinds) and not isinstance(like, type(output)):
             return f"is {_named(type(output))}, and the inputs are {_named(type(like))}"
         here, there = getattr(like, "device", None), getattr(output, "device", None)
         return None if here == there else f"is on {there}, and the inputs are on {here}"

@@ -102,12 +102,15 @@ def resume(folder: Path, given: Sequence[Path] = ()) -> Plan:
 
 def _found(folder: Path, name: str, given: Sequence[Path]) -> Path:
     file = sources.file_of(name, given)
-    if not file.is_file():
-        raise XpbenchError(
-            f"{folder} was begun with {name}, which is not here: name it with its path, as in "
-            f"`xpbench run PATH/{Path(name).name} --resume {folder}`"
-        )
-    return file
+    # Where it was begun is above the run's folder as a rule, and not always where it goes on.
+    above = (parent / name for parent in folder.absolute().parents)
+    for candidate in (file, *above):
+        if candidate.is_file():
+            return candidate
+    raise XpbenchError(
+        f"{folder} was begun with {name}, which is not here: name it with its path, as in "
+        f"`xpbench run PATH/{Path(name).name} --resume {folder}`"
+    )
 
 
 def _check_machine(folder: Path, then: str | None, cpus: str) -> None:

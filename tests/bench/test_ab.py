@@ -80,6 +80,7 @@ def ab(xpbench, environments, kernels, tmp_path, monkeypatch):
     return ab
 
 
+@pytest.mark.slow
 def test_what_is_slower_in_b_is_found_and_what_is_the_same_is_not(ab, xpbench, tmp_path) -> None:
     found = ab("before", "after", "--format", "json")
     assert found.returncode == 1, found.stderr

@@ -25,7 +25,7 @@ TEXTS = [
     "None",
 ]
 NUMBERS = ["nan", "-1", "1e18", "0", "inf", "1e999", "", "1.5", "\u0663", "0x10", "99999999999999999999"]
-QUICK = 2
+QUICK = 1
 """So many of them are tried in every test run, the others in the slow ones."""
 COUNTED = ("N", "SECONDS", "INCHES", "SHARE")
 """What stands in the help in the place of a number."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from xpbench.bench import journal
+from xpbench.bench import journal, log
 from xpbench.bench.card_state import CardState, counted, more_throttled, summary, turns
 from xpbench.bench.cards import Reading
 from xpbench.bench.exceptions import XpbenchError
@@ -144,7 +144,8 @@ def test_states_are_read_back_and_damage_costs_one_line(runs: Any) -> None:
     assert journal.read(run.path).cards == tuple(states)
     file = run.path / journal.CARDS
     lines = file.read_text().splitlines()
-    file.write_text(f"{lines[0]}\n{lines[1][:40]}\n" + lines[2].replace('"fork": 2', '"fork": "x"'))
+    malformed_line = log.sealed(states[2].to_json() | {"fork": "x"}).decode()
+    file.write_text(f"{lines[0]}\n{lines[1][:40]}\n{malformed_line}")
     journal.append_card(run.path, states[1])
     found = journal.read(run.path)
     assert found.cards == (states[0], states[1])

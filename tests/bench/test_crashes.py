@@ -15,9 +15,9 @@ import pytest
 from processes import wait_until
 from xpbench.bench import descendants, journal
 
-KERNELS, FORKS = 3, 3
+KERNELS, FORKS = 2, 2
 QUICK, MANY = 10, 200
-LONGEST = 6.0
+LONGEST = 5.0
 """Seconds after which the runs of this test are over on any machine: kills come before, and at times
 too late, which is a moment like any other."""
 SEEDS = [pytest.param(seed, marks=pytest.mark.slow if seed >= QUICK else ()) for seed in range(MANY)]

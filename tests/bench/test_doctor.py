@@ -162,6 +162,7 @@ def test_the_noise_is_one_line(seen: Noise, line: str) -> None:
     assert quietness(seen).startswith(line)
 
 
+@pytest.mark.slow
 def test_the_doctor_shows_this_machine_and_what_is_in_force(xpbench) -> None:
     found = xpbench("doctor", "--threads", "1", "--json")
     assert found.returncode == 0, found.stderr

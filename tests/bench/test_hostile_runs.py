@@ -165,7 +165,7 @@ CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u2028-\u202e\u2066-\u20
 
 
 @pytest.mark.parametrize("form", ["rich", "md", "csv", "latex", "json"])
-@pytest.mark.parametrize("metric", ["latency", "error"])
+@pytest.mark.parametrize("metric", ["latency", pytest.param("error", marks=pytest.mark.slow)])
 def test_nothing_of_a_run_acts_on_a_terminal(
     hostile: Path, xpbench: Any, form: str, metric: str
 ) -> None:

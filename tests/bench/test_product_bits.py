@@ -175,6 +175,7 @@ def run(xpbench, liar: Path, precision: str, *kernels: str):
     )
 
 
+@pytest.mark.slow
 def test_a_run_marks_a_backend_that_takes_tf32_for_float32(xpbench, liar: Path) -> None:
     answer = run(xpbench, liar, "ieee", "matmul", "axpy")
     assert answer.returncode == 1, answer.stdout + answer.stderr

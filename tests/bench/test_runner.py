@@ -179,6 +179,7 @@ def assert_each_measured_once(lines: list[str], count: int) -> None:
         assert len(later) <= first.disturbed
 
 
+@pytest.mark.slow
 def test_a_worker_killed_from_outside_loses_no_finished_case_and_the_run_goes_on(
     write_kernel, tmp_path
 ) -> None:

@@ -273,9 +273,9 @@ def test_chapters_have_tables_of_their_own_where_there_are_many_kernels(runs: An
 
 def test_several_runs_are_named_over_their_tables(runs: Any) -> None:
     first = runs.store(runs.forks(runs.case()))
-    second = runs.store(runs.forks(runs.case()), name="day", machine={"id": "ffff"})
+    second = runs.store(runs.forks(runs.case()), name="day", machine={"id": "ffffffff"})
     text = shown(summarise([first, second]))
-    assert "night on 1a2b3c4d, day on ffff" in text
+    assert "night on 1a2b3c4d, day on ffffffff" in text
     assert "night · float32" in text
     assert "day · float32" in text
 
