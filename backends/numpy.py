@@ -107,7 +107,6 @@ class Numpy(Backend):
     distributions = ("numpy", "scipy", "array-api-compat")
     install = "pip install numpy"
     default = True
-    scalars = (np.generic,)
 
     def environment(self, setting: Setting) -> dict[str, str]:
         return threads.variables(setting.threads)

@@ -57,9 +57,6 @@ class Backend:
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64")
     """The dtypes it computes in; a case in another is ``unsupported``."""
 
-    scalars: ClassVar[tuple[type, ...]] = ()
-    """What its functions return beside arrays, as NumPy's do for an array without axes."""
-
     home: ClassVar[str] = "cpu"
     """The device that cells are named after where the backend finds none."""
 
@@ -204,7 +201,8 @@ class Backend:
     def stranger(self, output: Any, like: Array) -> str | None:
         """Why ``output`` cannot have been computed where the input ``like`` is: it is no array of the
         library, or is on another device. ``None`` where it can."""
-        kinds = (type(like), *self.scalars)
+        # NumPy's functions return scalars of its own for arrays without axes.
+        kinds = (type(like), np.generic) if isinstance(like, np.ndarray) else (type(like),)
         if not isinstance(output, kinds) and not isinstance(like, type(output)):
             return f"is {_named(type(output))}, and the inputs are {_named(type(like))}"
         here, there = getattr(like, "device", None), getattr(output, "device", None)
