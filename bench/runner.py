@@ -137,7 +137,7 @@ class _Run:
 
     def prepare(self, needed: dict[str, Case]) -> None:
         """Makes inputs and oracles in a process of its own; where it dies, the next one goes on."""
-        waiting, killed = dict(needed), set[str]()
+        waiting, killed, idle_deaths = dict(needed), set[str](), 0
         while waiting:
             started: list[str] = []
 
@@ -157,7 +157,9 @@ class _Run:
                     f"inputs and oracle of {ending.during or 'every case'}: {ending.reason}"
                 )
             if not started:
-                return
+                idle_deaths += 1
+                if not ending.killed or idle_deaths > 1:
+                    return
 
     def visit(self, visit: Visit, again: bool = False) -> None:
         """Measures a visit's cases, in as many processes as it takes for each to have a record.
