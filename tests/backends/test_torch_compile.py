@@ -103,6 +103,7 @@ def test_a_hundred_steps_compile_a_handful_of_graphs_and_agree(found):
     assert adam["compiled"]
 
 
+@pytest.mark.slow
 def test_scan_and_gradient_agree_with_the_loop_in_python(found):
     x, values = found[1]["outputs"][0][:2]
     expected = [1.0]

@@ -198,6 +198,7 @@ def test_a_worker_killed_from_outside_loses_no_finished_case_and_the_run_goes_on
     assert {json.loads(line)["status"] for line in lines} == {"ok"}
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_can_be_shown_and_resumed_without_measuring_twice(
     write_kernel, tmp_path, xpbench
 ) -> None:
