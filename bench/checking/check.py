@@ -60,7 +60,7 @@ def check(path: Path, own: tuple[str, ...] | None = None) -> Checked:
     XpbenchError
         If it is no run at all, or of a newer xpbench.
     """
-    folder = path.parent if path.name in (HEADER, JOURNAL) and not path.is_dir() else path
+    folder = journal.folder_of(path)
     held, amiss = contents.survey(folder)
     read = _header(held)
     cases, unplanned = header.planned(read)

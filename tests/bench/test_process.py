@@ -1,14 +1,12 @@
 """A child process is supervised to its end, whatever end that is."""
 
-import os
 import resource
-import signal
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from processes import alive, wait_until
 from xpbench.bench import descendants, process
 from xpbench.bench.process import Ending, supervise
 
@@ -192,15 +190,4 @@ def test_a_process_that_never_becomes_ready_is_ended(run, monkeypatch: pytest.Mo
 
 
 def _gone(pid: int) -> bool:
-    end = time.monotonic() + 10
-    while time.monotonic() < end:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return True
-        # A zombie of another parent is gone for our purpose.
-        if Path(f"/proc/{pid}/stat").exists() and ") Z " in Path(f"/proc/{pid}/stat").read_text():
-            return True
-        time.sleep(0.05)
-    os.kill(pid, signal.SIGKILL)
-    return False
+    return wait_until(lambda: not alive(pid))
