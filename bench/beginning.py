@@ -2,6 +2,7 @@
 
 import datetime
 import secrets
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,14 +48,14 @@ def begin(prepared: Plan, folder: Path | None) -> Path:
 
 
 def resume(folder: Path, given: Sequence[Path] = ()) -> Plan:
-    """The plan of a stored run, for the part of it that was not measured. ``given`` are kernel files
-    that are not where they were when it began.
+    """The plan of a stored run, for the part of it that was not measured. ``given`` are the files of
+    kernels and backends that it was begun with: none is run because the folder names it.
 
     Raises
     ------
     XpbenchError
-        If the folder holds no run, another process writes there, or a library, the machine, the CPUs or
-        a file have changed since it began.
+        If the folder holds no run, another process writes there, a file of its kernels is not given, or
+        a library, the machine, the CPUs or a file have changed since it began.
     """
     try:
         stored = journal.planned(folder)
@@ -72,7 +73,7 @@ def resume(folder: Path, given: Sequence[Path] = ()) -> Plan:
             "resumed; measure both anew with `xpbench ab`"
         )
     try:
-        files = [_found(folder, name, given) for name in header["files"]]
+        files = [_file(folder, name, given) for name in header["files"]]
         settings = Settings(**header["settings"])
         then_sources = dict(header["sources"])
         unusable, versions, preset = header["unusable"], header["versions"], header["preset"]
@@ -92,7 +93,9 @@ def resume(folder: Path, given: Sequence[Path] = ()) -> Plan:
                 f"{folder} was begun with {_list(then)}, and {_list(now)} is installed now: "
                 "one run measures one set of versions; install those, or start a new run"
             )
-    if sources.digests(found, {case.kernel for case in stored.cases}) != then_sources:
+    called = {sources.name_of(f): name for name, f in zip(header["files"], files, strict=True)}
+    now_sources = sources.digests(found, {case.kernel for case in stored.cases})
+    if {called.get(name, name): digest for name, digest in now_sources.items()} != then_sources:
         raise XpbenchError(
             f"{folder} was begun with kernels or an xpbench that have changed since: one run measures "
             "one program; start a new run"
@@ -100,16 +103,16 @@ def resume(folder: Path, given: Sequence[Path] = ()) -> Plan:
     return Plan(found, stored.cases, settings, unusable, versions, preset)
 
 
-def _found(folder: Path, name: str, given: Sequence[Path]) -> Path:
-    file = sources.file_of(name, given)
-    # Where it was begun is above the run's folder as a rule, and not always where it goes on.
-    above = (parent / name for parent in folder.absolute().parents)
-    for candidate in (file, *above):
-        if candidate.is_file():
-            return candidate
+def _file(folder: Path, name: str, given: Sequence[Path]) -> Path:
+    if (file := sources.of_suite(name)) is not None:
+        return file
+    called = {file.name: file for file in given} | {sources.name_of(file): file for file in given}
+    if (file := called.get(name, called.get(Path(name).name))) is not None:
+        return file
+    named = shlex.quote(name if Path(name).is_file() else f"PATH/{Path(name).name}")
     raise XpbenchError(
-        f"{folder} was begun with {name}, which is not here: name it with its path, as in "
-        f"`xpbench run PATH/{Path(name).name} --resume {folder}`"
+        f"{folder} was begun with {name}, and a file is run only when it is named: "
+        f"`xpbench run {named} --resume {shlex.quote(str(folder))}`"
     )
 
 

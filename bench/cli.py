@@ -47,6 +47,7 @@ from xpbench.bench.options import (
     Threads,
     Timeout,
     UntilClear,
+    files_alone,
     refuse_beside_resume,
     restrict_to_cpus,
 )
@@ -129,7 +130,7 @@ def run(
     if resume is not None:
         allowed = ("kernels", "resume", "cpus", "dry_run", "strict", "quiet", "as_json")
         refuse_beside_resume(context, allowed)
-        prepared = beginning.resume(resume, _files(kernels or []))
+        prepared = beginning.resume(resume, files_alone(kernels or []))
     else:
         if out is not None and not dry_run:
             journal.check_free(out)
@@ -351,17 +352,6 @@ def _request(
     )
 
 
-def _files(kernels: list[str]) -> list[Path]:
-    """The kernel files of a run that is resumed, which may have moved; its kernels stand already."""
-    for name in kernels:
-        if not name.endswith(".py"):
-            raise XpbenchError(
-                f"{name} beside --resume: the kernels of a run stand since it began; leave them out, "
-                "or start a new run"
-            )
-    return [Path(name) for name in kernels]
-
-
 def _measure(prepared: "Plan", folder: Path, account: "Account", quiet: bool, as_json: bool) -> None:
     from xpbench.bench import api, ending, remaining, runner
     from xpbench.bench.progress import observer_of
@@ -376,5 +366,5 @@ def _measure(prepared: "Plan", folder: Path, account: "Account", quiet: bool, as
         # An impatient second Ctrl-C must not cost the table and the word on how to go on.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         ending.answer(api.load(folder, rounds=False), as_json)
-        tell("\n" + ending.how_to_resume(folder))
+        tell("\n" + ending.how_to_resume("run", folder, prepared.registry.files))
         raise typer.Exit(INTERRUPTED) from None

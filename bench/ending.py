@@ -2,10 +2,11 @@
 
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xpbench.bench import sources
 from xpbench.bench.output import console_of_output, print_tables, say, tell, terminal_size, write
 
 if TYPE_CHECKING:
@@ -51,8 +52,10 @@ def next_steps(folder: Path, width: int) -> str:
     return "\n".join([f"Run: {named}", *lines])
 
 
-def how_to_resume(folder: Path) -> str:
-    return f"Interrupted. What is left is measured by\n  xpbench run --resume {shlex.quote(str(folder))}"
+def how_to_resume(command: str, folder: Path, files: Iterable[Path]) -> str:
+    """What completes the run in ``folder``, which ``xpbench command`` began with ``files``."""
+    words = ["xpbench", command, *sources.of_users(files), "--resume", str(folder)]
+    return f"Interrupted. What is left is measured by\n  {shlex.join(words)}"
 
 
 def warnings(results: "Results") -> Iterator[str]:

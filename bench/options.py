@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -116,6 +116,17 @@ def refuse_beside_resume(context: typer.Context, allowed: Collection[str]) -> No
                 f"{parameter.opts[0]} beside --resume: a run goes on as it began; leave the option out, "
                 "or start a new run"
             )
+
+
+def files_alone(kernels: Iterable[str]) -> list[Path]:
+    """The files of kernels and backends that were named beside --resume; the kernels stand already."""
+    for name in kernels:
+        if not name.endswith(".py"):
+            raise XpbenchError(
+                f"{name} beside --resume: the kernels of a run stand since it began; leave them out, "
+                "or start a new run"
+            )
+    return [Path(name) for name in kernels]
 
 
 def restrict_to_cpus(cpus: str | None) -> None:

@@ -2,7 +2,7 @@
 
 import contextlib
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import xpbench
@@ -24,12 +24,21 @@ def name_of(file: Path) -> str:
     return file.name
 
 
-def file_of(name: str, given: Sequence[Path] = ()) -> Path:
-    """The file that ``name_of`` named: one of the suite, one of those ``given`` that is called so, or
-    the one to which the name leads from here."""
-    if name.startswith("xpbench/"):
-        return _PACKAGE.joinpath(name.removeprefix("xpbench/"))
-    return next((file for file in given if file.name == Path(name).name), Path(name))
+def of_suite(name: str) -> Path | None:
+    """The file of the suite that ``name_of`` calls so, and ``None`` for the name of any other: what
+    stands in a run's header is no leave to run what it leads to."""
+    file = _PACKAGE.joinpath(name.removeprefix("xpbench/"))
+    return file if name.startswith("xpbench/") and name_of(file) == name else None
+
+
+def of_users(files: Iterable[Path]) -> list[str]:
+    """Those of ``files`` that are not of the suite, as one types them here."""
+    names = {file: name_of(file) for file in files}
+    return [
+        name if Path(name).resolve() == file.resolve() else str(file)
+        for file, name in names.items()
+        if of_suite(name) is None
+    ]
 
 
 def digests(found: Registry, kernels: Iterable[str]) -> dict[str, str]:

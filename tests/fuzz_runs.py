@@ -9,6 +9,7 @@ The first byte of an input says which file the others are.
 """
 
 import contextlib
+import dataclasses
 import shutil
 import sys
 import tempfile
@@ -18,33 +19,58 @@ FILES = ("journal.jsonl", "run.json", "journal.jsonl.gz", "roofs.jsonl", "cards.
 GOOD = Path(__file__).resolve().parents[1] / "results" / "published" / "xeon-2cpu-default"
 
 
-def read(content: bytes, good: Path) -> None:
-    """Reads and shows the run in the folder ``good`` with ``content`` in the place of one file of it."""
-    from xpbench.bench import journal
-    from xpbench.bench.checking.check import check
-    from xpbench.bench.exceptions import XpbenchError
-    from xpbench.bench.report.provenance import provenance
-    from xpbench.bench.report.summary import summarise
-    from xpbench.bench.report.table import render
+class Reader:
+    """Reads and shows the run in the folder ``good`` with other bytes in the place of one of its files.
 
-    if not content:
-        return
-    name = FILES[content[0] % len(FILES)]
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(shutil.copytree(good, Path(scratch) / "run"))
-        whole = {m.key for m in journal.read(good).measurements}
-        kept = (good / name).read_bytes() if name.endswith(".jsonl") and (good / name).exists() else b""
-        (folder / name).write_bytes(content[1:] + b"\n" + kept)
+    What was read is shown once: most inputs are left out whole, and leave the run as it was.
+    """
+
+    def __init__(self, good: Path, scratch: Path) -> None:
+        from xpbench.bench import journal
+
+        self._good = good
+        self._folder = Path(shutil.copytree(good, scratch / "run"))
+        self._whole = {m.key for m in journal.read(good).measurements}
+        self._shown: set[int] = set()
+
+    def read(self, content: bytes) -> None:
+        if not content:
+            return
+        name = FILES[content[0] % len(FILES)]
+        file, original = self._folder / name, self._good / name
+        kept = original.read_bytes() if name.endswith(".jsonl") and original.exists() else b""
+        file.write_bytes(content[1:] + b"\n" + kept)
+        try:
+            self._show(name)
+        finally:
+            if original.exists():
+                shutil.copyfile(original, file)
+            else:
+                file.unlink()
+
+    def _show(self, name: str) -> None:
+        from xpbench.bench import journal
+        from xpbench.bench.checking.check import check
+        from xpbench.bench.exceptions import XpbenchError
+        from xpbench.bench.report.provenance import provenance
+        from xpbench.bench.report.summary import summarise
+        from xpbench.bench.report.table import render
+
         with contextlib.suppress(XpbenchError):
-            run = journal.read(folder, rounds=False)
-            assert name in ("run.json", "journal.jsonl.gz") or whole <= {m.key for m in run.measurements}
+            run = journal.read(self._folder, rounds=False)
+            whole = name in ("run.json", "journal.jsonl.gz")
+            assert whole or self._whole <= {m.key for m in run.measurements}
+            read = hash(repr(dataclasses.replace(run, damaged=())))
+            if read in self._shown:
+                return
+            self._shown.add(read)
             frame = summarise([run])
             for form in ("md", "csv", "json", "latex"):
                 with contextlib.suppress(XpbenchError):
                     render(frame, form)
             provenance(run)
         with contextlib.suppress(XpbenchError):
-            check(folder, own=())
+            check(self._folder, own=())
 
 
 def main() -> None:
@@ -64,7 +90,7 @@ def main() -> None:
         for measurement in stored.measurements[:12]:
             journal.append(good / "run", measurement)
         tempfile.tempdir = scratch
-        atheris.Setup(sys.argv, lambda content: read(content, good / "run"))
+        atheris.Setup(sys.argv, Reader(good / "run", Path(scratch)).read)
         atheris.Fuzz()
 
 

@@ -48,9 +48,11 @@ def reduced(to: Path) -> Stored:
     header["cases"] = [case for case in header["cases"] if case["kernel"] == "matmul"]
     header["kernels"] = {"matmul": header["kernels"]["matmul"]}
     products = "xpbench/kernels/matrix_products.py"
+    file = sources.of_suite(products)
+    assert file is not None
     header["sources"] = {
         "xpbench": header["sources"]["xpbench"],
-        products: sources.digest(sources.file_of(products)),
+        products: sources.digest(file),
     }
     lines = [json.loads(line) for line in (REAL / "journal.jsonl").read_text().splitlines()]
     stored = Stored(to)

@@ -34,7 +34,8 @@ def origin(header: Mapping[str, Any], cases: Sequence[Case]) -> Iterator[Finding
         if not OURS.fullmatch(name):
             yield from _file_of_a_user(name)
             continue
-        now = _digest(sources.file_of(name))
+        file = sources.of_suite(name)
+        now = _digest(file) if file else None
         if now is None:
             says = "is not in this checkout any more"
             yield Finding(WARNING, "sources", says, shown(name))

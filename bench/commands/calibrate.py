@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from xpbench.bench.commands.measure import measure
 from xpbench.bench.exceptions import NothingMeasured, XpbenchError
 from xpbench.bench.options import (
     AsJson,
@@ -21,6 +22,7 @@ from xpbench.bench.options import (
     Seed,
     Sizes,
     Threads,
+    files_alone,
     refuse_beside_resume,
 )
 from xpbench.bench.output import announce, tell, warn_of_noise
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 
 KERNELS = ("matmul", "gradient_descent")
 SIZES = ("small", "medium")
-INTERRUPTED = 130
 
 Show = Annotated[
     Path | None,
@@ -80,12 +81,12 @@ def calibrate(
         _report(show, forks, as_json, store=False)
         return
     if resume is not None:
-        refuse_beside_resume(context, ("resume", "quiet", "as_json"))
+        refuse_beside_resume(context, ("kernels", "resume", "quiet", "as_json"))
         if not is_of_twins(journal.planned(resume)):
             raise XpbenchError(
                 f"{resume} is no calibration: `xpbench run --resume {resume}` completes it"
             )
-        prepared, folder = beginning.resume(resume), resume
+        prepared, folder = beginning.resume(resume, files_alone(kernels or [])), resume
     else:
         if not 1 <= comparisons <= 100_000:
             raise XpbenchError(f"--comparisons {comparisons}: expected a number from 1 to 100000")
@@ -103,7 +104,7 @@ def calibrate(
     warn_of_noise()
     if not quiet:
         tell(f"results go to {folder}")
-    _measure(prepared, folder, quiet)
+    measure("calibrate", prepared, folder, quiet, prepared.registry.files)
     _report(folder, forks, as_json, store=True)
 
 
@@ -154,23 +155,6 @@ def _prepare(
         baseline=twins.equal(bases[0], 0),
         roofs=False,
     )
-
-
-def _measure(prepared: "Plan", folder: Path, quiet: bool) -> None:
-    from xpbench.bench import remaining, runner
-    from xpbench.bench.accounting import sentence
-    from xpbench.bench.progress import observer_of
-
-    job = prepared.job(folder)
-    try:
-        with observer_of({"": job}, remaining.progress_of(folder), quiet=quiet) as observer:
-            account = runner.execute(job, observer)
-    except KeyboardInterrupt:
-        cures = f"`--show {folder}` tells what was found so far, `--resume {folder}` measures the rest"
-        tell(f"\nInterrupted. `xpbench calibrate` with {cures}.")
-        raise typer.Exit(INTERRUPTED) from None
-    if not quiet:
-        tell(sentence(account))
 
 
 def _report(folder: Path, forks: int, as_json: bool, store: bool) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from fuzz_runs import read
+from fuzz_runs import Reader
 from xpbench.bench import comparison, journal, log
 from xpbench.bench.checking.check import check
 from xpbench.bench.exceptions import XpbenchError
@@ -198,5 +198,6 @@ CORPUS = sorted((Path(__file__).parent / "corpus").iterdir())
 
 
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.name)
-def test_what_the_fuzzer_found_is_read(stored: journal.Run, path: Path) -> None:
-    read(path.read_bytes(), stored.path)
+def test_what_the_fuzzer_found_is_read(stored: journal.Run, tmp_path: Path, path: Path) -> None:
+    (tmp_path / "scratch").mkdir()
+    Reader(stored.path, tmp_path / "scratch").read(path.read_bytes())

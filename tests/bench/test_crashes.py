@@ -69,7 +69,7 @@ def test_no_record_is_lost_or_made_twice_whenever_what_is_killed(
         assert seen <= done, "a record that was there is there no more"
         seen = done
         if (run / "run.json").exists():
-            arguments = ["--resume", "run"]
+            arguments = [*files, "--resume", "run"]
     resumed = start(tmp_path, *arguments)
     assert resumed.wait(240) == 0
 

@@ -349,7 +349,7 @@ def test_a_full_disk_ends_the_run_with_a_word_and_loses_nothing(
 
         (disk / "rubbish").unlink()
         freed.touch()
-        resumed = xpbench("run", "--resume", disk / "run")
+        resumed = xpbench("run", *files, "--resume", disk / "run")
         assert resumed.returncode == 0, resumed.stderr
         after = journal.read(disk / "run").measurements
         assert [m for m in after if m in before] == list(before)

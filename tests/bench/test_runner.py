@@ -213,7 +213,7 @@ def test_an_interrupted_run_can_be_shown_and_resumed_without_measuring_twice(
     output, errors = parent.communicate(timeout=60)
     assert parent.returncode == 130, errors
     assert "Traceback" not in errors
-    assert f"xpbench run --resume {folder}" in errors
+    assert f"xpbench run k0_file.py k1_file.py k2_file.py --resume {folder}" in errors
     assert "k0" in output
     assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
 
@@ -221,7 +221,7 @@ def test_an_interrupted_run_can_be_shown_and_resumed_without_measuring_twice(
     assert 3 <= len(before) < 12
     shown = xpbench("table", folder)
     assert shown.returncode == 0, shown.stderr
-    resumed = xpbench("run", "--resume", folder)
+    resumed = xpbench("run", *files, "--resume", folder)
     assert resumed.returncode == 0, resumed.stderr
     lines = (folder / "journal.jsonl").read_text().splitlines()
     assert lines[: len(before)] == before
@@ -245,18 +245,19 @@ def test_a_run_is_not_resumed_with_another_kernel(write_kernel, tmp_path, xpbenc
     path = write_kernel("edited")
     measure(tmp_path / "run", [path], forks=1)
     path.write_text(path.read_text() + "# another program\n")
-    refused = xpbench("run", "--resume", tmp_path / "run")
+    refused = xpbench("run", path, "--resume", tmp_path / "run")
     assert refused.returncode == 2
     assert "have changed since" in refused.stderr
 
 
 def test_a_run_is_not_resumed_with_other_versions(write_kernel, tmp_path, xpbench) -> None:
     folder = tmp_path / "run"
-    measure(folder, [write_kernel("versioned")], forks=1)
+    file = write_kernel("versioned")
+    measure(folder, [file], forks=1)
     header = json.loads((folder / "run.json").read_text())
     header["versions"]["numpy"]["numpy"] = "1.0"
     (folder / "run.json").write_text(json.dumps(header))
-    refused = xpbench("run", "--resume", folder)
+    refused = xpbench("run", file, "--resume", folder)
     assert refused.returncode == 2
     assert "numpy 1.0" in refused.stderr
 
@@ -272,12 +273,13 @@ def test_a_run_is_not_resumed_elsewhere(
     write_kernel, tmp_path, xpbench, part: str, key: str, value: str, said: str
 ) -> None:
     folder = tmp_path / "run"
-    measure(folder, [write_kernel("placed")], forks=1)
+    file = write_kernel("placed")
+    measure(folder, [file], forks=1)
     header = json.loads((folder / "run.json").read_text())
     assert header[part][key]
     header[part][key] = value
     (folder / "run.json").write_text(json.dumps(header))
-    refused = xpbench("run", "--resume", folder)
+    refused = xpbench("run", file, "--resume", folder)
     assert refused.returncode == 2
     assert said in refused.stderr
 

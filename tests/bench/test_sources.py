@@ -20,9 +20,32 @@ def test_a_file_of_the_suite_is_named_without_the_path_of_this_machine() -> None
 
 
 @pytest.mark.parametrize("kernel", ["matmul", "adam"])
-def test_the_name_of_a_file_leads_back_to_it(kernel: str) -> None:
+def test_the_name_of_a_file_of_the_suite_leads_back_to_it(kernel: str) -> None:
     file = Path(registry.find().kernel(kernel).file)
-    assert sources.file_of(sources.name_of(file)).resolve() == file
+    found = sources.of_suite(sources.name_of(file))
+    assert found is not None
+    assert found.resolve() == file
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mine_file.py",
+        "xpbench/mine_file.py",
+        "xpbench/kernels/../../../mine_file.py",
+        "xpbench//etc/mine_file.py",
+        "/mine_file.py",
+        "../kernels/mine_file.py",
+    ],
+)
+def test_no_other_name_leads_to_a_file(
+    write_kernel_to, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / "xpbench").mkdir()
+    for folder in (tmp_path, tmp_path / "xpbench"):
+        write_kernel_to(folder, "mine")
+    monkeypatch.chdir(tmp_path)
+    assert sources.of_suite(name) is None
 
 
 def test_of_a_users_file_nothing_above_here_is_told(
@@ -34,10 +57,9 @@ def test_of_a_users_file_nothing_above_here_is_told(
     mine, elsewhere = write_kernel_to(inside, "mine"), write_kernel_to(home, "elsewhere")
     monkeypatch.chdir(inside.parent)
     assert sources.name_of(mine) == "kernels/mine_file.py"
-    assert sources.file_of("kernels/mine_file.py").resolve() == mine
     assert sources.name_of(elsewhere) == "elsewhere_file.py"
-    assert not sources.file_of("elsewhere_file.py").exists()
-    assert sources.file_of("elsewhere_file.py", [mine, elsewhere]) == elsewhere
+    of_suite = Path(registry.find().kernel("matmul").file)
+    assert sources.of_users([mine, elsewhere, of_suite]) == ["kernels/mine_file.py", str(elsewhere)]
 
 
 def test_a_change_of_a_users_file_is_seen(write_kernel) -> None:

@@ -39,7 +39,7 @@ def test_two_runs_into_one_folder_are_refused_with_the_process_of_the_first(
     options = ("--backend", "numpy", "--size", "small", "--forks", "4", "--time", "3", "--out", "run")
     first = started(tmp_path, write_kernel(), *options)
     try:
-        for arguments in ((write_kernel(), *options), ("--resume", "run")):
+        for arguments in ((write_kernel(), *options), (write_kernel(), "--resume", "run")):
             second = xpbench("run", *arguments)
             assert second.returncode == 2
             assert f"run is being written by process {first.pid}" in second.stderr
@@ -264,15 +264,21 @@ class TestResuming:
         file.write_bytes(file.read_bytes().splitlines(keepends=True)[0])
         return kernel
 
-    def test_a_kernel_file_elsewhere_is_asked_for_by_name_and_found_by_its_text(
+    def test_a_kernel_file_is_asked_for_by_name_and_not_run_before(
         self, begun: Path, xpbench: Any, tmp_path: Path
     ) -> None:
-        moved = begun.rename(begun.parent / "moved.py")
+        text = begun.read_text()
+        begun.write_text(text + "\nopen('was_run', 'w').close()\n")
         refused = xpbench("run", "--resume", "run")
         assert refused.returncode == 2
-        assert "xpbench run PATH/mine_file.py --resume run" in refused.stderr
-        back = moved.rename(tmp_path / "home" / "mine_file.py")
-        resumed = xpbench("run", back, "--resume", "run")
+        assert "a file is run only when it is named" in refused.stderr
+        assert "`xpbench run home/mine_file.py --resume run`" in refused.stderr
+        assert not (tmp_path / "was_run").exists()
+        begun.write_text(text)
+        moved = begun.rename(tmp_path / "mine_file.py")
+        refused = xpbench("run", "--resume", "run")
+        assert "`xpbench run PATH/mine_file.py --resume run`" in refused.stderr
+        resumed = xpbench("run", moved, "--resume", "run")
         assert resumed.returncode == 0, resumed.stderr
         assert len(journal.read(tmp_path / "run").measurements) == 2
 

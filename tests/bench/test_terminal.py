@@ -52,6 +52,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory, write_kernel_to) -> Path:
     return folder / "r"
 
 
+def go_on(finished: Path) -> list[str]:
+    return ["run", str(finished.parent / "done_before_file.py"), "--resume", str(finished)]
+
+
 def is_live(terminal: Terminal) -> bool:
     return " so far" in terminal.text
 
@@ -132,7 +136,7 @@ def test_no_color_counts_where_it_is_not_empty(
 
 
 def test_a_dumb_terminal_gets_no_codes(watch: Watch, finished: Path) -> None:
-    with watch("run", "--resume", finished, TERM="dumb") as terminal:
+    with watch(*go_on(finished), TERM="dumb") as terminal:
         assert terminal.end() == 0, terminal.whole
     assert b"\x1b" not in terminal.raw
     assert "done_before" in terminal.text
@@ -149,12 +153,13 @@ def test_ctrl_c_leaves_a_clean_screen_the_table_and_the_way_to_go_on(watch: Watc
     assert "▸" not in terminal.whole
     assert "^C" not in terminal.whole
     assert "Traceback" not in terminal.whole
-    assert "  xpbench run --resume r" in terminal.text.splitlines()
+    command = "  xpbench run first_file.py second_file.py --resume r"
+    assert command in terminal.text.splitlines()
     assert not terminal.screen.cursor.hidden
 
 
 def test_without_a_terminal_nothing_moves_a_cursor_and_commands_are_whole(xpbench, finished) -> None:
-    run = xpbench("run", "--resume", finished)
+    run = xpbench(*go_on(finished))
     assert run.returncode == 0, run.stderr
     assert not set("\x1b\r") & set(run.stdout + run.stderr)
     assert f"results go to {finished}" in run.stderr.splitlines()
@@ -168,14 +173,14 @@ def test_without_a_terminal_nothing_moves_a_cursor_and_commands_are_whole(xpbenc
 
 
 def test_a_quiet_run_prints_its_table_and_nothing_else(xpbench, finished) -> None:
-    run = xpbench("run", "--resume", finished, "--quiet")
+    run = xpbench(*go_on(finished), "--quiet")
     assert run.returncode == 0, run.stderr
     assert run.stdout == xpbench("table", finished).stdout
     assert warnings_alone(run.stderr), run.stderr
 
 
 def test_a_run_for_scripts_prints_the_json_of_its_table_and_nothing_else(xpbench, finished) -> None:
-    run = xpbench("run", "--resume", finished, "--json")
+    run = xpbench(*go_on(finished), "--json")
     assert run.returncode == 0, run.stderr
     assert run.stdout == xpbench("table", finished, "--format", "json").stdout
     assert [record["kernel"] for record in json.loads(run.stdout)] == ["done_before"]
@@ -210,14 +215,14 @@ def test_an_interrupted_run_for_scripts_prints_the_json_of_what_was_measured(
     output, errors = run.communicate(timeout=60)
     assert run.returncode == 130, errors
     assert "ok" in {record["status"] for record in json.loads(output)}
-    assert "xpbench run --resume r" in errors
+    assert "xpbench run stopped_file.py --resume r" in errors
 
 
 def test_whoever_reads_the_table_may_stop_early(finished: Path, tmp_path: Path) -> None:
     ours, theirs = os.pipe()
     os.close(ours)
     run = subprocess.run(
-        [*COMMAND, "run", "--resume", str(finished)],
+        [*COMMAND, *go_on(finished)],
         cwd=tmp_path,
         stdout=theirs,
         stderr=subprocess.PIPE,

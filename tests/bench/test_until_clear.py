@@ -102,12 +102,13 @@ def test_a_run_goes_on_until_its_verdicts_are_clear_and_no_longer(
     folder = tmp_path / "run"
     backends = ["--backend", "numpy", "--backend", "array-api-strict"]
     options = ["--size", "small", "--forks", "4", "--time", "0.01", "--no-roofs", "--until-clear"]
-    done = xpbench("run", write_kernel(), *backends, *options, "--out", folder)
+    file = write_kernel()
+    done = xpbench("run", file, *backends, *options, "--out", folder)
     assert done.returncode == 0, done.stderr
     assert "2 cases, for what is unclear: 2 forks more" in done.stderr
     found = journal.read(folder)
     assert Counter(m.case.backend for m in found.measurements) == {"numpy": 6, "array-api-strict": 6}
     assert found.header["settings"]["looks"] == LOOKS
-    resumed = xpbench("run", "--resume", folder)
+    resumed = xpbench("run", file, "--resume", folder)
     assert resumed.returncode == 0, resumed.stderr
     assert len(journal.read(folder).measurements) == 12, "what is clear is not measured again"
