@@ -14,6 +14,7 @@ from xpbench.bench.commands.ab import ab
 from xpbench.bench.commands.calibrate import calibrate
 from xpbench.bench.commands.check import check
 from xpbench.bench.commands.compare import compare
+from xpbench.bench.commands.cost import cost
 from xpbench.bench.commands.crossover import crossover
 from xpbench.bench.commands.doctor import doctor
 from xpbench.bench.commands.plot import plot
@@ -227,6 +228,7 @@ app.command(epilog="Example: xpbench report results/laptop results/server -o bot
 app.command(epilog="Example: xpbench compare results/before results/after --format md")(compare)
 app.command(epilog="Example: xpbench ab old/.venv new/.venv matmul svd --backend numpy")(ab)
 app.command(epilog="Example: xpbench crossover matmul --backend numpy --backend jax")(crossover)
+app.command(epilog="Example: xpbench cost gradient_descent pca --backend torch")(cost)
 app.command(epilog="Example: xpbench doctor --threads 4")(doctor)
 app.command(epilog="Example: xpbench calibrate --backend numpy --comparisons 40")(calibrate)
 app.command(epilog="Example: xpbench check results/published/*/ --strict")(check)

@@ -31,7 +31,8 @@ from xpbench.bench.cli import app
 from xpbench.bench.commands.table import table
 from xpbench.bench.journal import HEADER, Run
 from xpbench.bench.report.calibration_table import as_table, rate_words
-from xpbench.bench.report.markdown import escape
+from xpbench.bench.report.cost_table import cost_sheet
+from xpbench.bench.report.markdown import as_markdown, escape
 from xpbench.bench.report.overall import overall
 from xpbench.bench.report.provenance import library_versions
 from xpbench.bench.report.quantities import volume
@@ -111,11 +112,13 @@ def published(root: Path) -> list[Run]:
 
 
 def tables(run: Run) -> str:
-    """The tables of a run in Markdown, as ``xpbench table --format md`` writes them."""
+    """The tables of a run in Markdown, as ``xpbench table --format md`` writes them, below what it costs
+    to write once, where the run tells that."""
+    costs = cost_sheet(run)
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "table.md"
         table([run.path], form="md", out=file)
-        return file.read_text()
+        return (as_markdown(costs) + "\n" if costs else "") + file.read_text()
 
 
 def calibrated(run: Run) -> tuple[str, str]:
