@@ -112,6 +112,7 @@ def test_scan_and_gradient_agree_with_the_loop_in_python(found):
     np.testing.assert_allclose([*values, x], expected, rtol=4 * 2.3e-16)
 
 
+@pytest.mark.slow
 def test_draws_are_those_of_eager_torch_and_a_new_key_compiles_nothing(found):
     backend = registry.find().backends["torch"]
     backend.load(Setting(wide=True))

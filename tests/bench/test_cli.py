@@ -208,6 +208,7 @@ def test_a_dry_run_prints_the_estimate_and_measures_nothing(xpbench, tmp_path: P
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.slow
 def test_energy_is_kept_with_the_run_and_in_vain_without_a_card(
     xpbench, write_kernel, tmp_path: Path
 ) -> None:

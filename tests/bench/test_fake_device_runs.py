@@ -61,6 +61,7 @@ def test_a_device_has_three_times_each_with_its_source(measure: Any) -> None:
     assert record["cache"] == "hot"
 
 
+@pytest.mark.slow
 def test_a_library_of_the_host_has_no_device_time(tmp_path: Path) -> None:
     request = Request(backends=("numpy",), sizes=("small",))
     prepared = preparation.prepare(["matmul"], request, forks=1, seconds=0.01)
@@ -70,6 +71,7 @@ def test_a_library_of_the_host_has_no_device_time(tmp_path: Path) -> None:
     assert (record["device_s"], record["device_source"]) == (None, None)
 
 
+@pytest.mark.slow
 def test_a_cold_run_says_so_and_reads_from_memory(measure: Any) -> None:
     properties = {"kernel_s": 1e-5, "cache_bytes": 2**17, "memory_rate": 1e8, "cache_rate": 1e9}
     hot, cold = (only(measure("axpy", properties=properties, cache=cache)) for cache in ("hot", "cold"))
@@ -197,6 +199,7 @@ def test_the_kernels_of_a_device_are_profiled_after_all_that_is_timed(measure: A
     assert {profile.case for profile in run.profiles} == {str(case) for case in run.cases}
 
 
+@pytest.mark.slow
 def test_what_has_no_memory_for_a_case_has_memory_for_its_roofs(
     measure: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

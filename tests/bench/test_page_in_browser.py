@@ -448,6 +448,7 @@ def test_numbers_are_written_as_everywhere(chromium: Any, default: Path) -> None
             assert theirs == [ours(value) for value in values], function
 
 
+@pytest.mark.slow
 def test_runs_stand_side_by_side(chromium: Any, tmp_path: Path, xpbench: Callable[..., Any]) -> None:
     file = tmp_path / "both.html"
     other = PUBLISHED / "epyc-2cpu-default"

@@ -108,6 +108,7 @@ def test_a_run_measures_roofs_in_its_first_and_last_fork_and_places_its_cases(tm
     assert labels == ["compute", "memory", "memory, fresh", "dispatch", "last fork"]
 
 
+@pytest.mark.slow
 def test_every_dtype_of_a_backend_has_a_roof_whichever_chunk_comes_first(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(plan, "CHUNK_SECONDS", 0.001)
     request = Request(backends=("numpy",), sizes=("small",), dtypes=("float32", "float64"))

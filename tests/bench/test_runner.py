@@ -46,6 +46,7 @@ def test_a_healthy_case_has_samples_a_first_call_and_what_was_in_force(write_ker
     assert (first.cold, second.cold) == (True, False)
 
 
+@pytest.mark.slow
 def test_a_kernel_that_cannot_make_its_inputs_is_labelled(tmp_path, write_kernel) -> None:
     path = write_kernel("starved")
     path.write_text(path.read_text().replace("rng.standard_normal(n)", "rng.no_such_draw(n)"))

@@ -121,6 +121,7 @@ def test_a_fault_planted_in_the_product_is_named_at_every_size(fault: str, plant
     assert_named(xpbench("verify", "matmul", "--backend", path, "--dtype", "float32", *sizes), "matmul")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", one_always(VECTOR_FAULTS, "the sign of one vector"))
 def test_a_wrong_singular_vector_is_named_at_every_size(fault: str, plant, xpbench) -> None:
     path = plant(svd=VECTOR_FAULTS[fault])
@@ -134,6 +135,7 @@ def test_the_honest_backend_beside_the_planted_ones_passes(plant, xpbench) -> No
     assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", ["gradient_descent", "backprop", "pca"])
 def test_products_rounded_to_tf32_are_wrong_in_every_kernel_made_of_them(
     kernel: str, plant, xpbench
@@ -191,6 +193,7 @@ Kernel(
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shift", "code"), [("0.0", 0), ("1e-3", 1)])
 def test_two_backends_that_differ_where_no_oracle_looks_disagree(
     shift: str, code: int, xpbench, tmp_path: Path

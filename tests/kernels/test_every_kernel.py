@@ -78,7 +78,7 @@ def seen(draw):
 
 def unless_slow(kernel, size, *rest):
     """A parameter of a test; JAX compiles every kernel anew for every size, which takes the longest."""
-    slow = size == "medium" and (not rest or "jax" in rest)
+    slow = size == "medium" and (not rest or rest[-1] != "numpy")
     return pytest.param(kernel, size, *rest, marks=pytest.mark.slow if slow else ())
 
 

@@ -49,13 +49,13 @@ def seen(draw):
 
 
 @pytest.mark.parametrize("backend", ["torch", "jax", "jax-eager"])
-@pytest.mark.parametrize("size", ["small", "medium"])
+@pytest.mark.parametrize("size", ["small", pytest.param("medium", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("kernel", "dtype"), TAKEN)
 def test_honest_results_agree(seen, kernel, dtype, size, backend):
     assert seen(kernel, size, dtype, backend)
 
 
-@pytest.mark.parametrize("size", ["small", "medium"])
+@pytest.mark.parametrize("size", ["small", pytest.param("medium", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("kernel", "dtype"), TAKEN)
 def test_no_limit_is_a_hundred_times_what_honest_results_show(seen, kernel, dtype, size):
     shares = [seen(kernel, size, dtype, backend) for backend in ("torch", "jax")]
