@@ -145,6 +145,12 @@ class TorchVocabulary(Vocabulary):
     def logsumexp(self, x: Array, *, axis: int = -1, keepdims: bool = False) -> Array:
         return self._torch.logsumexp(x, dim=axis, keepdim=keepdims)
 
+    def layer_norm(self, x: Array, gain: Array, bias: Array, *, epsilon: float) -> Array:
+        return self._torch.nn.functional.layer_norm(x, gain.shape, gain, bias, epsilon)
+
+    def causal_attention(self, q: Array, k: Array, v: Array) -> Array:
+        return self._torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+
     def conv2d(self, x: Array, w: Array, *, stride: int = 1, padding: int = 0) -> Array:
         return self._torch.nn.functional.conv2d(x, w, stride=stride, padding=padding)
 

@@ -275,6 +275,27 @@ class Vocabulary:
         total = self.log(self.sum(self.exp(x - shift), axis=axis, keepdims=True)) + shift
         return total if keepdims else self.squeeze(total, axis=axis)
 
+    def layer_norm(self, x: Array, gain: Array, bias: Array, *, epsilon: float) -> Array:
+        """Rows along the last axis with mean 0 and variance 1, times ``gain``, plus ``bias``.
+
+        ``gain`` and ``bias`` have the length of that axis; the variance is divided by it, and
+        ``epsilon`` added to it.
+        """
+        centred = x - self.mean(x, axis=-1, keepdims=True)
+        variance = self.mean(centred * centred, axis=-1, keepdims=True)
+        return centred * (1 / self.sqrt(variance + epsilon)) * gain + bias
+
+    def causal_attention(self, q: Array, k: Array, v: Array) -> Array:
+        """``softmax(q k' / sqrt(d)) v`` in the last two axes, where query ``i`` sees keys up to ``i``.
+
+        ``q``, ``k`` and ``v`` are ``(..., n, d)``, and so is the output.
+        """
+        n, d = q.shape[-2:]
+        places = self.arange(n)
+        scores = (q / math.sqrt(d)) @ self.matrix_transpose(k)
+        scores = self.where(places > places[:, None], -math.inf, scores)
+        return self.softmax(scores, axis=-1) @ v
+
     def conv2d(self, x: Array, w: Array, *, stride: int = 1, padding: int = 0) -> Array:
         """Cross-correlation of images with filters, the convolution of deep learning.
 

@@ -93,6 +93,31 @@ def test_logsumexp_of_impossible_events_is_minus_infinity(loaded):
     np.testing.assert_array_equal(loaded(lambda xp, x: xp.logsumexp(x), x), [-np.inf, 0.0])
 
 
+def test_layer_norm_takes_the_variance_of_the_row_itself(loaded, rng):
+    x = loaded.cast(3 + rng.standard_normal((5, 24)))
+    gain, bias = loaded.cast(rng.standard_normal(24)), loaded.cast(rng.standard_normal(24))
+    found = loaded(lambda xp, *arrays: xp.layer_norm(*arrays, epsilon=1e-3), x, gain, bias)
+    rows = x.astype(np.float64)
+    normal = (rows - rows.mean(axis=1, keepdims=True)) / np.sqrt(rows.var(axis=1, keepdims=True) + 1e-3)
+    # A sum of 24 terms about 3, over a deviation of 1, and six operations.
+    margin = loaded.eps * (24 * abs(gain) * (3 + abs(normal)) + 6 * (abs(normal * gain) + abs(bias)))
+    assert (abs(found - (normal * gain + bias)) <= margin).all()
+    assert found.dtype == loaded.dtype
+
+
+def test_attention_sees_no_later_key(loaded, rng):
+    q, k, v = (loaded.cast(rng.standard_normal((2, 3, 7, 4))) for _ in range(3))
+    found = loaded(lambda xp, *arrays: xp.causal_attention(*arrays), q, k, v)
+    wide = [array.astype(np.float64) for array in (q, k, v)]
+    for i in range(7):
+        scores = np.einsum("bhd,bhjd->bhj", wide[0][:, :, i], wide[1][:, :, : i + 1]) / 2
+        weights = scipy.special.softmax(scores, axis=-1)
+        expected = np.einsum("bhj,bhjd->bhd", weights, wide[2][:, :, : i + 1])
+        margin = 7 * loaded.eps * (1 + abs(scores).max()) * abs(wide[2]).max()
+        assert (abs(found[:, :, i] - expected) <= margin).all()
+    assert found.dtype == loaded.dtype
+
+
 @pytest.mark.parametrize("filters", [(3, 2, 3, 3), (1, 2, 1, 2)])
 def test_conv2d_correlates_without_turning_the_filter(loaded, rng, filters):
     x, w = loaded.cast(rng.standard_normal((2, 2, 7, 6))), loaded.cast(rng.standard_normal(filters))

@@ -12,7 +12,6 @@ from xpbench.bench.progress import Silent
 
 LACKING = {
     ("torch", "t_test"): "an incomplete beta function",
-    ("torch", "simpson"): "Simpson's rule",
 }
 """What a library has no call for, nor anything to write it with."""
 
