@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from xpbench import Kernel, epsilon, evenly_spaced, largest_ratio, orthogonality, widened
+from xpbench import Kernel, Unsupported, epsilon, evenly_spaced, largest_ratio, orthogonality, widened
 from xpbench.bench.kernel import Array, Errors
 
 ALL_ROWS = 2048
@@ -137,6 +137,8 @@ def correlated_inputs(rng: np.random.Generator, m: int, n: int) -> tuple[np.ndar
     Each is 0.9 times the one before, and noise that was made in the same way. Well conditioned columns
     would come out orthonormal whatever method was used.
     """
+    if m < n:
+        raise Unsupported(f"n={n} columns of m={m} entries are not independent: m must be n or more")
     features = rng.standard_normal((n, m))
     for _ in range(2):
         for j in range(1, n):

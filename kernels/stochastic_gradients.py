@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xpbench import Kernel, epsilon, largest_ratio, widened
+from xpbench import Kernel, Unsupported, epsilon, largest_ratio, widened
 from xpbench.bench.kernel import Array, Errors
 
 
@@ -81,6 +81,8 @@ def minibatch_inputs(rng: np.random.Generator, n: int, d: int, m: int) -> tuple[
     normals is about (sqrt(m) + sqrt(d))^2, and the gradient over a batch X_B has the Lipschitz constant
     ||X_B||^2 / (4 m) (Vershynin, High-Dimensional Probability, section 7.3).
     """
+    if n < m:
+        raise Unsupported(f"n={n} samples make no batch of m={m}: n must be m or more")
     x, y = samples(rng, n, d)
     order = rng.permutation(n)[: n // m * m].reshape(-1, m)
     return x, y, order, np.asarray(4 / (1 + math.sqrt(d / m)) ** 2)

@@ -321,3 +321,16 @@ def test_sizes_grow_from_small_to_huge(kernel):
     cost = chosen.flops or (lambda **size: chosen.traffic(4, **size))
     work = [cost(**chosen.sizes[name]) for name in ("small", "medium", "large", "huge")]
     assert all(more > 3 * less for less, more in pairwise(work))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "size", "said"),
+    [
+        ("gram_schmidt", {"m": 4, "n": 8}, "m must be n or more"),
+        ("qr", {"m": 4, "n": 8}, "m must be n or more"),
+        ("minibatch_sgd", {"n": 4, "d": 2, "m": 8}, "n must be m or more"),
+    ],
+)
+def test_a_size_without_a_problem_is_declined_in_words(draw, kernel, size, said):
+    with pytest.raises(Unsupported, match=said):
+        draw(kernel, **size)
