@@ -24,7 +24,7 @@ bench: $(VENV)/.ready
 	$(BIN)/xpbench run $(ARGS)
 
 test: lint types
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadgroup $(ARGS)
 
 test-all: lint types
 	$(BIN)/python -m pytest $(ARGS)

@@ -117,9 +117,6 @@ class JaxVocabulary(Vocabulary):
     def logsumexp(self, x: Array, *, axis: int = -1, keepdims: bool = False) -> Array:
         return self._jax.nn.logsumexp(x, axis=axis, keepdims=keepdims)
 
-    def layer_norm(self, x: Array, gain: Array, bias: Array, *, epsilon: float) -> Array:
-        return self._jax.nn.standardize(x, axis=-1, epsilon=epsilon) * gain + bias
-
     def conv2d(self, x: Array, w: Array, *, stride: int = 1, padding: int = 0) -> Array:
         margins = [(padding, padding)] * 2
         return self._jax.lax.conv_general_dilated(x, w, (stride, stride), margins)

@@ -87,6 +87,10 @@ LATER_SETTINGS: Mapping[str, Form] = {
     "cpus": ("a text", lambda value: isinstance(value, str)),
     "cache": _is_one_of("hot", "cold"),
     "energy": ("true or false", lambda value: isinstance(value, bool)),
+    "chunk": (
+        "a number of seconds above 0",
+        lambda value: type(value) in (int, float) and 0 < value < 1e9,
+    ),
 }
 MACHINE: Mapping[str, Form] = {
     "id": ("eight hexadecimal digits", lambda value: _matches(r"[0-9a-f]{8}", value)),

@@ -46,6 +46,9 @@ class Job:
         """The visits in their order, which depends on cases, settings, forks and seed alone."""
         weights = self.weights
         grouped = environments(self.registry, self.cases, cache)
+        settings = self.settings
         return list(
-            schedule(grouped, self.fork_range, self.settings.seed, lambda case: weights[str(case)])
+            schedule(
+                grouped, self.fork_range, settings.seed, lambda case: weights[str(case)], settings.chunk
+            )
         )

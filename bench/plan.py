@@ -28,6 +28,7 @@ SURVEYED = (
 )
 """What stands for its chapter in a survey; of a chapter without any, its first two kernels do."""
 CHUNK_SECONDS = 60.0
+"""The work of a fork after which the environments have another turn each."""
 
 # What the estimate assumes of a machine it does not know; a run corrects it as it goes.
 _START_SECONDS = 2.0
@@ -91,7 +92,9 @@ class Settings:
     before the run is over: their intervals have the level that so many looks leave. ``cpus`` are those
     that the processes may use, e.g. ``0-3,8``. ``cache`` tells whether calls find the caches of the
     device as the call before left them (``hot``) or emptied (``cold``), ``energy`` whether the first
-    fork measures what a call on a card takes.
+    fork measures what a call on a card takes. ``chunk`` is how many seconds of work all environments
+    share before each has another turn: the shorter, the more drift they share, and the more processes
+    there are.
     """
 
     forks: int
@@ -106,6 +109,7 @@ class Settings:
     cpus: str = ""
     cache: str = "hot"
     energy: bool = False
+    chunk: float = CHUNK_SECONDS
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -305,16 +309,17 @@ def schedule(
     forks: Iterable[int],
     seed: int,
     seconds_of: Callable[[Case], float],
+    chunk: float = CHUNK_SECONDS,
 ) -> Iterator[Visit]:
     """The visits of the ``forks`` of a run, in their order.
 
-    A fork is cut into chunks of about a minute; within a chunk every environment measures the same
+    A fork is cut into chunks of so many seconds; within one every environment measures the same
     rows back to back, so that drift is shared. Rows, environments and cases are shuffled anew in
     every fork.
     """
     for fork in forks:
         shuffle = random.Random(f"{seed} {fork}")
-        chunks = _chunks(grouped, seconds_of, shuffle)
+        chunks = _chunks(grouped, seconds_of, shuffle, chunk)
         chunk_of = {row: number for number, rows in enumerate(chunks) for row in rows}
         parts: dict[Environment, list[list[Case]]] = {place: [[] for _ in chunks] for place in grouped}
         for environment, members in grouped.items():
@@ -334,6 +339,7 @@ def _chunks(
     grouped: Mapping[Environment, Sequence[Case]],
     seconds_of: Callable[[Case], float],
     shuffle: random.Random,
+    chunk: float,
 ) -> list[set[tuple[Any, ...]]]:
     seconds: dict[tuple[Any, ...], float] = {}
     for case in _all(grouped.values()):
@@ -345,7 +351,7 @@ def _chunks(
     for row in rows:
         if not chunks or seconds[row] > room:
             chunks.append(set())
-            room = CHUNK_SECONDS
+            room = chunk
         chunks[-1].add(row)
         room -= seconds[row]
     return chunks
@@ -369,7 +375,7 @@ def estimate_run(registry: Registry, cases: Sequence[Case], settings: Settings) 
     """Seconds a run is expected to take: processes, data, and every case in every fork."""
     per_case = {case: estimate_case(registry.kernels[case.kernel], case, settings) for case in cases}
     processes = len(environments(registry, cases, ""))
-    chunks = max(1.0, sum(per_case.values()) / CHUNK_SECONDS)
+    chunks = max(1.0, sum(per_case.values()) / settings.chunk)
     data = sum({case.data: 0.5 * seconds for case, seconds in per_case.items()}.values())
     on_cards = sum(case.device != "cpu" for case in cases) if settings.energy else 0
     forks = settings.forks * (processes * chunks * _START_SECONDS + sum(per_case.values()))

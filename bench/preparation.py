@@ -98,6 +98,7 @@ def prepare(
     cache: str = "hot",
     energy: bool = False,
     until_clear: bool = False,
+    chunk: float = plan.CHUNK_SECONDS,
 ) -> Plan:
     """Turns what was asked into cases.
 
@@ -122,6 +123,7 @@ def prepare(
         cpus=processor.ranges(processor.available_cpus()),
         cache=_known_cache(cache),
         energy=energy,
+        chunk=chunk,
     )
     backend_files, backend_names = _files_and_names(request.backends)
     kernel_files, kernel_names = _files_and_names(arguments)

@@ -31,7 +31,7 @@ from xpbench.bench.cli import app
 from xpbench.bench.commands.table import table
 from xpbench.bench.journal import HEADER, Run
 from xpbench.bench.report.calibration_table import as_table, rate_words
-from xpbench.bench.report.cost_table import cost_sheet
+from xpbench.bench.report.cost_table import cost_sheet, sentence
 from xpbench.bench.report.markdown import as_markdown, escape
 from xpbench.bench.report.overall import overall
 from xpbench.bench.report.provenance import library_versions
@@ -169,7 +169,9 @@ def entry(run: Run, found: tuple[str, str] | None) -> Entry:
 
 
 def verdict(run: Run) -> str:
-    """The run in a sentence, as its page begins."""
+    """The run in a sentence, as its page or its table of costs begins."""
+    if (said := sentence(run)) is not None:
+        return said
     rows = prepared(records(summarise([run])))
     return str(next(iter(verdicts(rows, overall([run])).values()), ""))
 

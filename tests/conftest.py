@@ -39,6 +39,15 @@ WriteKernel = Callable[..., Path]
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keeps the tests of a file on one worker, where they share what is compiled; but long ones that
+    share nothing go wherever there is room, so that no worker is left with all of them at the end."""
+    for item in items:
+        if item.get_closest_marker("independent") is None:
+            item.add_marker(pytest.mark.xdist_group(item.location[0]))
+
+
 @pytest.fixture(scope="session")
 def write_kernel_to() -> WriteKernel:
     """Writes a file with the kernel ``name``, whose function runs ``body`` first, to a folder."""

@@ -197,6 +197,7 @@ def test_the_archive_holds_tables_and_journals_that_can_be_read(
     assert (tmp_path / "gpu" / "stages.json").exists()
 
 
+@pytest.mark.slow
 def test_a_disagreement_and_an_endless_command_are_recorded_and_the_next_stage_begins(
     tmp_path: Path, stand_in: str
 ) -> None:

@@ -25,6 +25,8 @@ from xpbench.bench.output import announce, tell, warn_of_noise, write
 if TYPE_CHECKING:
     from xpbench.bench.preparation import Plan
 
+CHUNK_SECONDS = 12.0
+"""Small differences are what is looked for: both sides have turns close to each other."""
 FORMATS = ("rich", "md", "json")
 NATIVE_FILES, RIVAL_FILES = ("backends.py",), ("rivals.py", "to_optimum.py")
 
@@ -149,6 +151,7 @@ def _prepare(
         threads=threads,
         seed=seed,
         roofs=False,
+        chunk=CHUNK_SECONDS,
     )
     if not any(case.backend in others for case in prepared.runnable):
         raise NothingMeasured("; ".join(prepared.unusable.values()) or "no case can be compared")

@@ -45,6 +45,24 @@ def cost_sheet(run: Run, width: int | None = None) -> Sheet | None:
     return None
 
 
+def sentence(run: Run) -> str | None:
+    """What such a run says, in one; ``None`` for any other run."""
+    if figures := overall(native_costs(run)):
+        size = figures[-1].size_name
+        means = [f"{f.library} {_ratio(f.value)}" for f in figures if f.size_name == size]
+        return visible(
+            f"written once over written by hand at {size or 'sizes typed'}, geometric means over "
+            f"{max(f.kernels for f in figures)} kernels: {', '.join(means)}"
+        )
+    if costs := [cost for cost in rival_costs(run) if cost.ratio is not None]:
+        said = [stats.verdict(cost.ratio) for cost in costs]
+        return (
+            f"of {len(costs)} rivals our fastest backend is faster than {said.count('faster')} and "
+            f"slower than {said.count('slower')}"
+        )
+    return None
+
+
 def as_json(run: Run) -> dict[str, Any]:
     """``costs``: one object per pair of cases; times in seconds, ``None`` where they are not known.
     ``overall``: one per library and name of size, of kernels written by hand."""

@@ -87,6 +87,7 @@ def test_uniform_draws_lie_in_the_half_open_unit_interval(loaded):
     assert found.max() < 1
 
 
+@pytest.mark.slow
 def test_parameters_broadcast_to_the_shape(loaded):
     p = np.array([0.0, 1.0, 0.5])
 

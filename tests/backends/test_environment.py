@@ -55,6 +55,7 @@ def test_threads_are_what_was_asked_for(name):
         assert set(counts.values()) == {threads}, counts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("precision", "expected"),
     [("ieee", ("highest", False)), ("tf32", ("high", True)), ("native", ("highest", True))],
@@ -70,6 +71,7 @@ print(json.dumps(backend.in_force() | {"old": torch.backends.cudnn.allow_tf32}))
     assert told["old"] == told["cudnn_tf32"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("precision", "reduced"), [("ieee", False), ("tf32", False), ("native", True)])
 def test_torch_sums_half_precision_in_float32_unless_it_is_left_its_own_way(precision, reduced):
     told = in_a_process("torch", Setting(precision=precision), TELL)

@@ -11,7 +11,7 @@ import pytest
 from xpbench.bench import cost, journal
 from xpbench.bench.case import Case
 from xpbench.bench.measurement import Measurement
-from xpbench.bench.report.cost_table import as_json, cost_sheet
+from xpbench.bench.report.cost_table import as_json, cost_sheet, sentence
 from xpbench.bench.report.markdown import as_markdown
 from xpbench.bench.report.page.page import render
 
@@ -138,6 +138,17 @@ def test_what_is_printed_is_what_is_computed(compared: Any, xpbench: Any) -> Non
     assert max(map(len, shown.stdout.splitlines())) <= 80
     assert "1.41 (1.41-1.41)" in shown.stdout
     assert "worst svd 2.00" in shown.stdout
+
+
+def test_such_a_run_is_told_in_a_sentence(compared: Any, runs: Any) -> None:
+    told = sentence(compared)
+    assert told is not None
+    assert told.endswith("geometric means over 2 kernels: numpy 1.41, torch 0.500")
+    rivals = runs.store(
+        timed(runs, runs.case("numpy"), [1e-3] * 5), timed(runs, runs.case("scipy"), [3e-3] * 5)
+    )
+    assert sentence(rivals) == "of 1 rivals our fastest backend is faster than 1 and slower than 0"
+    assert sentence(runs.store(runs.forks(runs.case()))) is None
 
 
 def test_the_page_of_such_a_run_holds_the_table(compared: Any, runs: Any) -> None:

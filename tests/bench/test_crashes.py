@@ -15,6 +15,8 @@ import pytest
 from processes import wait_until
 from xpbench.bench import descendants, journal
 
+pytestmark = pytest.mark.independent
+
 KERNELS, FORKS = 2, 2
 QUICK, MANY = 10, 200
 LONGEST = 5.0

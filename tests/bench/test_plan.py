@@ -129,6 +129,14 @@ def visits_of(found, forks: int, seed: int, seconds: float = 1.0):
     return cases, list(schedule(grouped, range(forks), seed, lambda case: seconds))
 
 
+def test_in_shorter_chunks_every_environment_has_more_turns(found) -> None:
+    cases = select(found, Request(), DEVICES, 2, "ieee")
+    grouped = environments(found, cases, "")
+    turns = [len(list(schedule(grouped, [0], 0, lambda case: 1.0, chunk))) for chunk in (60.0, 6.0)]
+    assert turns[0] == len(grouped)
+    assert turns[1] >= 3 * len(grouped)
+
+
 @given(st.integers(min_value=0, max_value=2**32), st.floats(min_value=0.01, max_value=200.0))
 def test_every_case_is_visited_once_a_fork(seed: int, seconds: float) -> None:
     cases, visits = visits_of(registry.find(), 3, seed, seconds)

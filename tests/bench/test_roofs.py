@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from xpbench import Setting
-from xpbench.bench import beginning, journal, plan, preparation, registry, roofs, runner
+from xpbench.bench import beginning, journal, preparation, registry, roofs, runner
 from xpbench.bench.accounting import Account
 from xpbench.bench.backend import Backend
 from xpbench.bench.plan import Request
@@ -109,10 +109,9 @@ def test_a_run_measures_roofs_in_its_first_and_last_fork_and_places_its_cases(tm
 
 
 @pytest.mark.slow
-def test_every_dtype_of_a_backend_has_a_roof_whichever_chunk_comes_first(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(plan, "CHUNK_SECONDS", 0.001)
+def test_every_dtype_of_a_backend_has_a_roof_whichever_chunk_comes_first(tmp_path) -> None:
     request = Request(backends=("numpy",), sizes=("small",), dtypes=("float32", "float64"))
-    prepared = preparation.prepare(["dot"], request, forks=1, seconds=0.01, roofs=True)
+    prepared = preparation.prepare(["dot"], request, forks=1, seconds=0.01, roofs=True, chunk=0.001)
     folder = beginning.begin(prepared, tmp_path / "run")
     job = prepared.job(folder)
     assert len(job.visits()) == 2

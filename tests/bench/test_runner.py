@@ -14,6 +14,8 @@ from xpbench.bench import beginning, journal, preparation, runner
 from xpbench.bench.measurement import Measurement
 from xpbench.bench.plan import Request
 
+pytestmark = pytest.mark.independent
+
 NUMPY = Request(backends=("numpy",), sizes=("small",))
 
 

@@ -16,6 +16,8 @@ from xpbench.bench.case import Case
 from xpbench.bench.plan import Environment, Request, Visit
 from xpbench.bench.second_turns import DISTURBED, PATIENCE, THROTTLED, SecondTurns
 
+pytestmark = pytest.mark.independent
+
 PLACE = Environment("numpy", Setting(), ())
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.independent
+
 HONEST = """
 import numpy as np
 import array_api_compat.numpy as standard

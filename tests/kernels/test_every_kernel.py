@@ -77,8 +77,9 @@ def seen(draw):
 
 
 def unless_slow(kernel, size, *rest):
-    """A parameter of a test; JAX compiles every kernel anew for every size, which takes the longest."""
-    slow = size == "medium" and (not rest or rest[-1] != "numpy")
+    """A parameter of a test; JAX compiles every kernel anew for every size and dtype, which takes the
+    longest."""
+    slow = (size == "medium" and (not rest or rest[-1] != "numpy")) or rest == ("float64", "jax")
     return pytest.param(kernel, size, *rest, marks=pytest.mark.slow if slow else ())
 
 

@@ -218,7 +218,9 @@ def jax() -> Versions:
         return special.rel_entr(p, independent).sum(axis=(1, 2))
 
     def layer_norm(x, gain, bias):
-        return nn.standardize(x, axis=-1, epsilon=1e-5) * gain + bias
+        # nn.standardize takes the variance for the mean square without the square of the mean.
+        y = x - x.mean(axis=-1, keepdims=True)
+        return y * lax.rsqrt((y * y).mean(axis=-1, keepdims=True) + 1e-5) * gain + bias
 
     def attention(q, k, v):
         # nn.dot_product_attention takes its softmax in float32, whatever the dtype.

@@ -225,9 +225,10 @@ def jax() -> Versions:
         t = (a.mean(axis=1) - b.mean(axis=1)) / jnp.sqrt(v)
         dof = v**2 / (v_a**2 / (n - 1) + v_b**2 / (k - 1))
         square = t * t
-        outer = special.betainc(dof / 2, 0.5, dof / (dof + jnp.maximum(square, 2)))
-        inner = 1 - special.betainc(0.5, dof / 2, square / (dof + square))
-        return t, dof, jnp.where(square < 2, inner, outer)
+        near, half = square < 2, jnp.full_like(t, 0.5)
+        first, second = jnp.where(near, half, dof / 2), jnp.where(near, dof / 2, half)
+        found = special.betainc(first, second, jnp.where(near, square, dof) / (dof + square))
+        return t, dof, jnp.where(near, 1 - found, found)
 
     def permutation_test(x, members):
         n, k = len(x), members[0].sum()
