@@ -63,7 +63,7 @@ class _Watch:
 
     deadline: float
     during: str = ""
-    oom_kills: int | None = field(default_factory=descendants.oom_kills)
+    oom_kills: int | None = field(default_factory=lambda: descendants.oom_kills())
 
 
 class _Tail:
