@@ -13,7 +13,7 @@ from xpbench.bench import stats
 from xpbench.bench.case import Case
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.journal import Run
-from xpbench.bench.measurement import Measurement
+from xpbench.bench.measurement import Measurement, seconds_by_fork
 from xpbench.bench.multiple_comparisons import overall_ratio
 from xpbench.bench.stats import Ratio
 
@@ -25,6 +25,8 @@ DEAR = 1.05
 """Where ours takes more than this many times what is written by hand, the table says why."""
 RIVALS = ("scikit-learn", "scipy", "torch.nn", "torch.optim", "optax")
 """Backends that run what people use otherwise."""
+
+_Records = Mapping[Case, list[Measurement]]
 
 
 @dataclass(frozen=True)
@@ -90,12 +92,12 @@ def native_costs(run: Run) -> list[Cost]:
     """Every case of a library in ``run`` that has one with a hand-written kernel beside it."""
     planned = set(run.cases)
     pairs = ((case, replace(case, backend=f"{case.backend}{NATIVE}")) for case in run.cases)
-    return list(_costs(run, ((ours, other) for ours, other in pairs if other in planned)))
+    return list(_costs(_by_case(run), ((ours, other) for ours, other in pairs if other in planned)))
 
 
 def rival_costs(run: Run) -> list[Cost]:
-    """Every case of a rival in ``run``, beside the fastest of ours in its row that computes in the dtype
-    asked for, or the first of ours where none was timed."""
+    """Every case of a rival in ``run``, beside the fastest of ours in its row, or the first where none
+    was timed."""
     records = _by_case(run)
     rows: dict[tuple[object, ...], list[Case]] = {}
     for case in run.cases:
@@ -104,11 +106,15 @@ def rival_costs(run: Run) -> list[Cost]:
     pairs = []
     for case in run.cases:
         if case.backend in RIVALS and (ours := rows.get(case.row)):
-            timed = {own: _times(records.get(own, ())) for own in ours}
+            timed = {own: seconds_by_fork(records.get(own, [])) for own in ours}
             timed = {own: times for own, times in timed.items() if times}
             best = min(timed, key=lambda own: statistics.median(timed[own].values()), default=ours[0])
             pairs.append((best, case))
-    return list(_costs(run, pairs))
+    return list(_costs(records, pairs))
+
+
+def has_rivals(run: Run) -> bool:
+    return any(case.backend in RIVALS for case in run.cases)
 
 
 def overall(costs: Iterable[Cost]) -> list[Overall]:
@@ -140,27 +146,18 @@ def estimate(cost: Cost) -> float | None:
     return stats.ratio_estimate(list(cost.ours_s.values()), list(cost.other_s.values()))
 
 
-def _costs(run: Run, pairs: Iterable[tuple[Case, Case]]) -> Iterator[Cost]:
-    records = _by_case(run)
+def _costs(records: _Records, pairs: Iterable[tuple[Case, Case]]) -> Iterator[Cost]:
     for ours, other in pairs:
         of_ours, of_other = records.get(ours, []), records.get(other, [])
-        ours_s, other_s = _times(of_ours), _times(of_other)
+        ours_s, other_s = seconds_by_fork(of_ours), seconds_by_fork(of_other)
         ratio = stats.ratio(list(ours_s.values()), list(other_s.values()))
         faults = [m for m in (*of_ours, *of_other) if m.status != "ok"]
         told = dict.fromkeys(f"{m.case.backend} {m.status}: {m.reason}" for m in faults)
         yield Cost(ours, other, ours_s, other_s, ratio, "; ".join(told))
 
 
-def _by_case(run: Run) -> dict[Case, list[Measurement]]:
+def _by_case(run: Run) -> _Records:
     records: dict[Case, list[Measurement]] = {}
     for measurement in run.measurements:
         records.setdefault(measurement.case, []).append(measurement)
     return records
-
-
-def _times(records: Iterable[Measurement]) -> dict[int, float]:
-    """By fork, the seconds of a call; none where any fork ended wrong."""
-    records = list(records)
-    if any(m.status == "wrong" for m in records):
-        return {}
-    return {m.fork: stats.fork_summary(m.samples) for m in records if m.status == "ok" and m.samples}

@@ -1,10 +1,11 @@
 """What one process saw of one case."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from xpbench.bench import stats
 from xpbench.bench.case import Case
 from xpbench.bench.exceptions import XpbenchError
 
@@ -239,3 +240,10 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "switches": _count_or_none,
     "spent": _seconds_by_name,
 }
+
+
+def seconds_by_fork(records: "Sequence[Measurement]") -> dict[int, float]:
+    """The time of every fork of a case that ended well; empty where any ended wrong."""
+    if any(m.status == "wrong" for m in records):
+        return {}
+    return {m.fork: stats.fork_summary(m.samples) for m in records if m.status == "ok" and m.samples}

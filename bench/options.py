@@ -99,6 +99,10 @@ Out = Annotated[
 Resume = Annotated[
     Path | None, typer.Option("--resume", metavar="FOLDER", help="Complete the run in this folder.")
 ]
+Show = Annotated[
+    Path | None,
+    typer.Option("--show", metavar="FOLDER", help="Print what the run in this folder found."),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be measured, and stop.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit 1 if any cell could not be measured.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON list.")]

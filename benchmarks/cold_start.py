@@ -33,23 +33,22 @@ def noted(backend: str, folder: Path, began: float) -> dict[str, float]:
     from xpbench.bench.plan import Request
 
     class Clock(runner.Observer):
-        """Notes when the first case began and ended, and when its data began and were there."""
+        """Notes when the process that measures was started, and the first case began and ended."""
 
-        at: dict[str, float] = {}  # noqa: RUF012
+        def __init__(self) -> None:
+            self.at: dict[str, float] = {}
 
-        def preparing(self, case: str, done: int, total: int) -> None:
-            self.at.setdefault("preparing", time.time())
-            self.at["prepared"] = time.time()
+        def _note(self, what: str) -> None:
+            self.at.setdefault(what, time.time())
 
         def phase(self, name: str, act: str, place: str) -> None:
-            if name != "data":
-                self.at.setdefault("worker", time.time())
+            self._note("worker")
 
         def started(self, case: str, fork: int) -> None:
-            self.at.setdefault("started", time.time())
+            self._note("started")
 
         def finished(self, case: str, fork: int, status: str, seconds: float) -> None:
-            self.at.setdefault("finished", time.time())
+            self._note("finished")
 
     clock, imported = Clock(), time.time()
     request = Request(backends=(backend,), sizes=("small",))
@@ -58,12 +57,11 @@ def noted(backend: str, folder: Path, began: float) -> dict[str, float]:
     asked = time.time()
     runner.execute(prepared.job(run), clock)
     first_call = journal.read(run).measurements[0].first_call_s or 0.0
-    worker = clock.at.get("worker", clock.at["prepared"])
     return {
         "imports": imported - began,
         "asking": asked - imported,
-        "data": worker - asked,
-        "worker": clock.at["started"] - worker,
+        "data": clock.at["worker"] - asked,
+        "worker": clock.at["started"] - clock.at["worker"],
         "first call": first_call,
         "rest": clock.at["finished"] - clock.at["started"] - first_call,
         "all": clock.at["finished"] - began,

@@ -20,6 +20,7 @@ from xpbench.bench.options import (
     Resume,
     Seconds,
     Seed,
+    Show,
     Sizes,
     Threads,
     files_alone,
@@ -34,10 +35,6 @@ if TYPE_CHECKING:
 KERNELS = ("matmul", "gradient_descent")
 SIZES = ("small", "medium")
 
-Show = Annotated[
-    Path | None,
-    typer.Option("--show", metavar="FOLDER", help="Print what the calibration in this folder found."),
-]
 Comparisons = Annotated[
     int,
     typer.Option("--comparisons", metavar="N", help="Pairs of equal backends to compare, at least."),

@@ -16,6 +16,7 @@ from xpbench.bench.options import (
     Resume,
     Seconds,
     Seed,
+    Show,
     Sizes,
     Threads,
     refuse_beside_resume,
@@ -41,10 +42,6 @@ Libraries = Annotated[
 Rival = Annotated[
     bool,
     typer.Option("--rival", help="Beside scikit-learn, scipy, torch.nn, torch.optim and optax instead."),
-]
-Show = Annotated[
-    Path | None,
-    typer.Option("--show", metavar="FOLDER", help="Print what the run in this folder found."),
 ]
 Format = Annotated[str, typer.Option("--format", metavar="NAME", help="rich, md or json.")]
 Output = Annotated[Path | None, typer.Option("-o", metavar="FILE", help="Write the table to this file.")]
@@ -75,6 +72,7 @@ def cost(
     fastest of our backends is compared with the packages that people use otherwise.
     """
     from xpbench.bench import beginning, journal
+    from xpbench.bench.cost import has_rivals
 
     if form not in FORMATS:
         raise XpbenchError(f"--format {form!r}: expected one of {', '.join(FORMATS)}")
@@ -83,7 +81,7 @@ def cost(
         return
     if resume is not None:
         refuse_beside_resume(context, ("resume", "quiet", "form", "file"))
-        rival = _has_rivals(journal.planned(resume).cases)
+        rival = has_rivals(journal.planned(resume))
         prepared, folder = beginning.resume(resume, _files(rival)), resume
     else:
         if out is not None:
@@ -102,12 +100,6 @@ def _files(rival: bool) -> list[Path]:
     from xpbench.bench import cost as costs
 
     return [costs.file_of(name) for name in (RIVAL_FILES if rival else NATIVE_FILES)]
-
-
-def _has_rivals(cases: "tuple[object, ...]") -> bool:
-    from xpbench.bench.cost import RIVALS
-
-    return any(getattr(case, "backend", "") in RIVALS for case in cases)
 
 
 def _prepare(
@@ -174,18 +166,15 @@ def _report(folder: Path, form: str, file: Path | None) -> None:
     from xpbench.bench.report.terminal import as_rich
 
     run = journal.read(folder, rounds=False)
-    if form == "rich" and file is None:
-        console = console_of_output()
-        sheet = cost_table.cost_sheet(run, console.width)
-        if sheet is not None:
-            console.print(as_rich(sheet))
-            return
-    sheet = cost_table.cost_sheet(run)
+    console = console_of_output() if form == "rich" and file is None else None
+    sheet = cost_table.cost_sheet(run, console.width if console else None)
     if sheet is None:
         raise XpbenchError(
             f"{folder} compares nothing with another version: `xpbench cost` makes runs that do"
         )
-    if form == "json":
+    if console:
+        console.print(as_rich(sheet))
+    elif form == "json":
         write(json.dumps(cost_table.as_json(run), indent=1, allow_nan=False), file)
     else:
         write(as_markdown(sheet), file)

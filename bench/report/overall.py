@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from xpbench.bench import stats
 from xpbench.bench.case import Case
 from xpbench.bench.journal import Run
-from xpbench.bench.measurement import Measurement
+from xpbench.bench.measurement import Measurement, seconds_by_fork
 from xpbench.bench.multiple_comparisons import overall_ratio
 from xpbench.bench.report.layout import Cell, Grid, Line, Tone, grouped
 from xpbench.bench.report.quantities import comparison, significant
@@ -105,9 +105,9 @@ def _of_run(run: Run, name: str, baseline: str, chosen: Callable[[Case], bool]) 
 
 def _forks(records: Sequence[Measurement], dtype: str) -> dict[int, float]:
     """The time of every fork of a case that ended well; empty where any ended wrong."""
-    if any(m.status == "wrong" or m.compute_dtype not in ("", dtype) for m in records):
+    if any(m.compute_dtype not in ("", dtype) for m in records):
         return {}
-    return {m.fork: stats.fork_summary(m.samples) for m in records if m.status == "ok" and m.samples}
+    return seconds_by_fork(records)
 
 
 def _baseline(times: Mapping[str, _Times], name: str) -> str | None:

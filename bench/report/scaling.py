@@ -6,10 +6,9 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from xpbench.bench import stats
 from xpbench.bench.case import Case
 from xpbench.bench.journal import Run
-from xpbench.bench.measurement import Measurement
+from xpbench.bench.measurement import seconds_by_fork
 from xpbench.bench.multiple_comparisons import overall_ratio
 from xpbench.bench.report.layout import GAP, Cell, Grid, Line, grouped
 from xpbench.bench.report.records import visible
@@ -89,18 +88,11 @@ def _series(run: Run) -> Iterable[dict[Case, dict[int, float]]]:
     """The times by size and fork of everything that may have an exponent."""
     records = grouped(run.measurements, lambda m: m.case)
     cases = dict.fromkeys([*run.cases, *records])
-    timed = {case: forks for case in cases if (forks := _forks(records.get(case, [])))}
+    timed = {case: forks for case in cases if (forks := seconds_by_fork(records.get(case, [])))}
     groups = grouped(timed, lambda c: (c.kernel, c.backend, c.device, c.dtype, c.threads, c.precision))
     for members in groups.values():
         by_keys = grouped(members, lambda case: tuple(name for name, _ in case.size))
         yield {case: timed[case] for case in max(by_keys.values(), key=len)}
-
-
-def _forks(records: Sequence[Measurement]) -> dict[int, float]:
-    """The time of every fork of a case; empty where any ended wrong."""
-    if any(m.status == "wrong" for m in records):
-        return {}
-    return {m.fork: stats.fork_summary(m.samples) for m in records if m.status == "ok" and m.samples}
 
 
 def _exponent(run: Run, name: str, times: Mapping[Case, Mapping[int, float]]) -> Exponent | None:

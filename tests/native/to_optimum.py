@@ -233,12 +233,7 @@ def kmeans_fit_inputs(rng: np.random.Generator, n: int, d: int, clusters: int) -
 
 def kmeans_optimum(x: np.ndarray, centres: np.ndarray, tolerance: np.ndarray) -> tuple[np.ndarray, ...]:
     """By Lloyd's algorithm in float64, to the end."""
-    c = centres
-    for _ in range(MOST_STEPS):
-        labels = neighbours.nearest_of(x, c, 1)[0][:, 0]
-        c = neighbours.means(x, labels, c)
-    labels, squared = neighbours.nearest_of(x, c, 1)
-    return c, labels[:, 0], np.asarray(np.sum(squared))
+    return neighbours.kmeans_reference(x, centres, MOST_STEPS)
 
 
 def kmeans_gap(
@@ -267,13 +262,6 @@ def pca_fit(xp: Array, x: Array, *, k: int) -> tuple[Array, Array, Array]:
     by ``pca_eigh``. x (n, d) -> components W (k, d), variances (k,), scores T (n, k).
     """
     return principal_components.pca_eigh(xp, x, k=k)
-
-
-def pca_optimum(x: np.ndarray, k: int) -> tuple[np.ndarray, ...]:
-    """By the singular value decomposition, in float64."""
-    centred = x - x.mean(axis=0)
-    _, s, vt = np.linalg.svd(centred, full_matrices=False)
-    return vt[:k], s[:k] ** 2 / (len(x) - 1), centred @ vt[:k].T
 
 
 def pca_gap(outputs: Sequence[np.ndarray], exact: Sequence[np.ndarray], x: np.ndarray, k: int) -> Errors:
@@ -499,7 +487,7 @@ Kernel(
 Kernel(
     compute=pca_fit,
     inputs=principal_components.inputs,
-    reference=pca_optimum,
+    reference=principal_components.reference,
     errors=pca_gap,
     error_unit=GAP,
     sizes={
