@@ -23,6 +23,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 bench: $(VENV)/.ready
 	$(BIN)/xpbench run $(ARGS)
 
+# Tests start a process many hundreds of times: each would compile all sources anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 test: lint types
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadgroup $(ARGS)
 

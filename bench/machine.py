@@ -70,7 +70,7 @@ def _share(before: float | None, after: float | None, whole: float, step: float 
 
 def describe() -> dict[str, Any]:
     """What a reader must know of the machine. The host's name appears only as part of a hash."""
-    name = _processor()
+    name = processor.name()
     fingerprint = f"{platform.node()} {name} {platform.system()}"
     return {
         "id": hashlib.sha256(fingerprint.encode()).hexdigest()[:8],
@@ -153,13 +153,6 @@ def busy_seconds(stat: str, cpus: Iterable[int]) -> float | None:
         user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, fields[:8])
         ticks += user + nice + system + irq + softirq + steal
     return ticks * TICK
-
-
-def _processor() -> str:
-    # pytest-benchmark brings the module, from a distribution whose name depends on its version.
-    import cpuinfo
-
-    return str(cpuinfo.get_cpu_info().get("brand_raw") or platform.processor() or platform.machine())
 
 
 def memory_bytes() -> int | None:

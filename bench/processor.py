@@ -4,6 +4,7 @@ Every figure is ``None`` where the system does not tell it, as outside Linux non
 """
 
 import os
+import platform
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -141,6 +142,18 @@ def flags(root: Path = ROOT) -> set[str]:
     """What the processor says it can do, in the words of ``/proc/cpuinfo``."""
     found = re.search(r"^(?:flags|Features)\s*:(.*)$", text(root / "proc/cpuinfo") or "", re.MULTILINE)
     return set(found[1].split()) if found else set()
+
+
+def name(root: Path = ROOT) -> str:
+    """What its maker calls the processor: by ``/proc/cpuinfo``, or by ``cpuinfo``, which starts a dozen
+    processes to find out."""
+    found = re.search(r"^model name\s*:(.*)$", text(root / "proc/cpuinfo") or "", re.MULTILINE)
+    if found and found[1].strip():
+        return found[1].strip()
+    # pytest-benchmark brings the module, from a distribution whose name depends on its version.
+    import cpuinfo
+
+    return str(cpuinfo.get_cpu_info().get("brand_raw") or platform.processor() or platform.machine())
 
 
 def text(path: Path) -> str | None:

@@ -1,5 +1,6 @@
 """What Linux's files say of a processor, in trees of files that look like those of real machines."""
 
+import platform
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,19 @@ def test_a_guest_is_known_by_its_processor_and_named_by_its_firmware(
     tree, files: dict[str, str], found: str | None
 ) -> None:
     assert processor.hypervisor(tree(files)) == found
+
+
+@pytest.mark.parametrize(
+    "told", ["model name\t: Some(R)  Processor\nflags : sse2\nmodel name : Another", "flags : sse2", ""]
+)
+def test_a_processor_has_the_name_its_maker_gave_it_and_some_name_where_the_system_tells_none(
+    tree, told: str
+) -> None:
+    import cpuinfo
+
+    found = processor.name(tree({"proc/cpuinfo": told}))
+    asked = cpuinfo.get_cpu_info().get("brand_raw") or platform.processor() or platform.machine()
+    assert found == ("Some(R)  Processor" if "model name" in told else asked)
 
 
 @pytest.mark.parametrize(
