@@ -27,10 +27,10 @@ bench: $(VENV)/.ready
 unexport PYTHONDONTWRITEBYTECODE
 
 test: lint types
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" -n 3 $(ARGS)
 
 test-all: lint types
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 test-gpu: $(VENV)/.ready-test
 	$(BIN)/python -m pytest -m gpu -rs $(ARGS)

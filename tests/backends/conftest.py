@@ -64,7 +64,9 @@ def _combinations() -> Iterator[Any]:
         for device in sorted({backend.home} | ({"cuda"} if _looks_for_cards(backend) else set())):
             if device != "cpu" and not CARD:
                 continue
-            marks = () if device == "cpu" else (pytest.mark.gpu,)
+            marks = [] if device == "cpu" else [pytest.mark.gpu]
+            if is_mode and device == "cpu":
+                marks.append(pytest.mark.slow)
             for dtype in ("float32",) if is_mode else ("float32", "float64"):
                 yield pytest.param((name, device, dtype), id=f"{name}@{device}-{dtype}", marks=marks)
     if not CARD:

@@ -45,7 +45,14 @@ def in_a_process(name, setting, script, **environment):
 TELL = "print(json.dumps(backend.in_force()))"
 
 
-@pytest.mark.parametrize("name", [name for name in ON_THE_CPU if name != "torch-compile"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name == "jax-eager" else ())
+        for name in ON_THE_CPU
+        if name != "torch-compile"
+    ],
+)
 def test_threads_are_what_was_asked_for(name):
     # Two is more than one on any machine, and another number than the default on most.
     for threads in (1, 2):

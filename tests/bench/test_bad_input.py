@@ -27,6 +27,8 @@ TEXTS = [
 NUMBERS = ["nan", "-1", "1e18", "0", "inf", "1e999", "", "1.5", "\u0663", "0x10", "99999999999999999999"]
 QUICK = 1
 """So many of them are tried in every test run, the others in the slow ones."""
+SLOW = {("ab",), ("crossover",), ("list", "backends")}
+"""Commands that start a process a backend before they look at the rest."""
 COUNTED = ("N", "SECONDS", "INCHES", "SHARE")
 """What stands in the help in the place of a number."""
 SAID = 2000
@@ -59,7 +61,7 @@ def attempts() -> Iterator[Any]:
             if getattr(parameter, "is_flag", False):
                 values = [None]
             for number, value in enumerate(values):
-                marks = pytest.mark.slow if number >= QUICK else ()
+                marks = pytest.mark.slow if number >= QUICK or words in SLOW else ()
                 name = f"{' '.join(words)} {option} {value!a:.20}"
                 yield pytest.param(words, option, value, id=name, marks=marks)
 
@@ -107,6 +109,7 @@ def base_of(words: tuple[str, ...], run: Path) -> list[str]:
         ("doctor",): [],
         ("calibrate",): ["matmul", "--backend", "numpy"],
         ("check",): [stored],
+        ("cost",): ["matmul", "--backend", "numpy"],
     }
     return needed.get(words, [])
 

@@ -176,17 +176,22 @@ def test_a_mistake_is_named_with_what_was_expected(xpbench: Any, arguments: Any,
     assert said in " ".join(answer.stderr.split())
 
 
-def test_a_kernel_is_measured_beside_the_one_by_hand_and_the_run_goes_on(
-    xpbench: Any, tmp_path: Path
-) -> None:
+def test_a_kernel_is_measured_beside_the_one_by_hand(xpbench: Any, tmp_path: Path) -> None:
     options = ("--backend", "numpy", "--size", "small", "--forks", "4", "--time", "0.01")
     done = xpbench("cost", "dot", *options, "--out", "run", "--format", "json", "--quiet")
     assert done.returncode == 0, done.stderr
     (record,) = json.loads(done.stdout)["costs"]
     assert (record["kernel"], record["other"]) == ("dot", "numpy-native@cpu")
     assert record["ratio_low"] <= record["ratio"] <= record["ratio_high"]
+    assert len({m.key for m in journal.read(tmp_path / "run").measurements}) == 8
+
+
+@pytest.mark.slow
+def test_a_comparison_that_was_ended_goes_on(xpbench: Any, tmp_path: Path) -> None:
+    options = ("--backend", "numpy", "--size", "small", "--forks", "2", "--time", "0.01")
+    assert xpbench("cost", "dot", *options, "--out", "run", "--quiet").returncode == 0
     measured = {m.key for m in journal.read(tmp_path / "run").measurements}
-    assert len(measured) == 8
+    assert len(measured) == 4
     file = tmp_path / "run" / "journal.jsonl"
     file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:3]))
     resumed = xpbench("cost", "--resume", "run", "--quiet")

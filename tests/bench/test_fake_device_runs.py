@@ -16,8 +16,6 @@ from xpbench.bench.plan import Request
 from xpbench.bench.report.records import records
 from xpbench.bench.report.summary import summarise
 
-pytestmark = pytest.mark.independent
-
 FAKE = Path(__file__).parents[1] / "fake_device.py"
 
 

@@ -201,6 +201,7 @@ def same(text: str, value: Any) -> bool:
     return float(text) == value if isinstance(value, int | float) else text == value
 
 
+@pytest.mark.slow
 def test_what_is_downloaded_is_what_the_command_prints(
     chromium: Any, suite: Path, records: list[dict[str, Any]], xpbench: Callable[..., Any]
 ) -> None:

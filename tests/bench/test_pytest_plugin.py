@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 
 def run_pytest(folder: Path, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
@@ -27,6 +29,7 @@ def test_a_kernel_file_is_benchmarked_on_every_installed_backend(write_kernel, t
         assert f"plain[n=8]/{backend}@cpu/float32" in answer.stdout
 
 
+@pytest.mark.slow
 def test_a_wrong_result_is_not_timed(write_kernel, tmp_path: Path) -> None:
     answer = run_pytest(tmp_path, "--benchmark-only", write_kernel("askew", "x = x + 1"))
     assert answer.returncode == 1

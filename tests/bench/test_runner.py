@@ -14,8 +14,6 @@ from xpbench.bench import beginning, journal, preparation, runner
 from xpbench.bench.measurement import Measurement
 from xpbench.bench.plan import Request
 
-pytestmark = pytest.mark.independent
-
 NUMPY = Request(backends=("numpy",), sizes=("small",))
 
 

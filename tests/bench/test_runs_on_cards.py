@@ -18,8 +18,6 @@ from xpbench.bench.report.summary import summarise
 from xpbench.bench.second_turns import PATIENCE
 from xpbench.bench.task import Task
 
-pytestmark = pytest.mark.independent
-
 BACKEND = """
 from xpbench import Backend, Vocabulary
 

@@ -16,8 +16,6 @@ from xpbench.bench.case import Case
 from xpbench.bench.plan import Environment, Request, Visit
 from xpbench.bench.second_turns import DISTURBED, PATIENCE, THROTTLED, SecondTurns
 
-pytestmark = pytest.mark.independent
-
 PLACE = Environment("numpy", Setting(), ())
 
 
@@ -123,6 +121,7 @@ class Heard(runner.Silent):
         self.notes.append(text)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("busy_machine")
 def test_on_a_busy_machine_cases_are_marked_measured_again_and_then_no_more(tmp_path) -> None:
     request = Request(backends=("numpy",), sizes=("small",))

@@ -21,8 +21,6 @@ from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.report.summary import summarise
 from xpbench.bench.report.table import render
 
-pytestmark = pytest.mark.independent
-
 ROOT = os.geteuid() == 0
 
 

@@ -135,6 +135,7 @@ def test_no_color_counts_where_it_is_not_empty(
     assert color_system() == system
 
 
+@pytest.mark.slow
 def test_a_dumb_terminal_gets_no_codes(watch: Watch, finished: Path) -> None:
     with watch(*go_on(finished), TERM="dumb") as terminal:
         assert terminal.end() == 0, terminal.whole

@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.independent
-
 HONEST = """
 import numpy as np
 import array_api_compat.numpy as standard
@@ -224,7 +222,8 @@ def test_a_kernel_that_writes_to_its_inputs_is_named(xpbench, write_kernel) -> N
     assert "changed its input 0" in answer.stderr
 
 
-@pytest.mark.parametrize("dtype", [pytest.param("float16", marks=pytest.mark.slow), "bfloat16"])
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision_is_judged_in_its_own_eps_and_declined_in_words(dtype: str, xpbench) -> None:
     backends = [word for name in ("numpy", "torch", "jax") for word in ("--backend", name)]
     answer = xpbench("verify", "matmul", "softmax", *backends, "--dtype", dtype, "--json")

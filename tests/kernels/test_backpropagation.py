@@ -67,7 +67,7 @@ def test_it_agrees_with_the_autodiff_of_torch(draw, dtype, preset):
     assert found.agrees, found.reason
 
 
-@pytest.mark.parametrize("preset", ["small", "medium"])
+@pytest.mark.parametrize("preset", ["small", pytest.param("medium", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_it_agrees_with_the_autodiff_of_jax(draw, dtype, preset):
     jax = pytest.importorskip("jax")
