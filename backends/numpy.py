@@ -73,6 +73,19 @@ class NumpyVocabulary(Vocabulary):
             y[:, start : start + STRIP] = x[:, start : start + STRIP]
         return y
 
+    def column_dots(self, x: Array, y: Array) -> Array:
+        # The products are added up as they come, and are never an array.
+        return np.einsum("ij,ij->j", x, y)
+
+    def layer_norm(self, x: Array, gain: Array, bias: Array, *, epsilon: float) -> Array:
+        # In place, because fresh memory costs more than arithmetic.
+        y = x - np.mean(x, axis=-1, keepdims=True)
+        variance = np.einsum("...i,...i->...", y, y)[..., np.newaxis] / x.shape[-1]
+        y *= 1 / np.sqrt(variance + epsilon)
+        y *= gain
+        y += bias
+        return y
+
     def quantile(self, x: Array, q: float | Sequence[float], *, axis: int = -1) -> Array:
         if isinstance(q, Sequence):
             return super().quantile(x, q, axis=axis)

@@ -3,7 +3,7 @@
 import math
 import statistics
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -92,7 +92,9 @@ def native_costs(run: Run) -> list[Cost]:
     """Every case of a library in ``run`` that has one with a hand-written kernel beside it."""
     planned = set(run.cases)
     pairs = ((case, replace(case, backend=f"{case.backend}{NATIVE}")) for case in run.cases)
-    return list(_costs(_by_case(run), ((ours, other) for ours, other in pairs if other in planned)))
+    # Both sides of a pair are measured in one process, one right after the other.
+    pairs = ((ours, other) for ours, other in pairs if other in planned)
+    return list(_costs(_by_case(run), pairs, stats.paired_ratio))
 
 
 def rival_costs(run: Run) -> list[Cost]:
@@ -110,7 +112,7 @@ def rival_costs(run: Run) -> list[Cost]:
             timed = {own: times for own, times in timed.items() if times}
             best = min(timed, key=lambda own: statistics.median(timed[own].values()), default=ours[0])
             pairs.append((best, case))
-    return list(_costs(records, pairs))
+    return list(_costs(records, pairs, stats.ratio))
 
 
 def has_rivals(run: Run) -> bool:
@@ -146,11 +148,16 @@ def estimate(cost: Cost) -> float | None:
     return stats.ratio_estimate(list(cost.ours_s.values()), list(cost.other_s.values()))
 
 
-def _costs(records: _Records, pairs: Iterable[tuple[Case, Case]]) -> Iterator[Cost]:
+def _costs(
+    records: _Records,
+    pairs: Iterable[tuple[Case, Case]],
+    compare: Callable[[Sequence[float], Sequence[float]], Ratio | None],
+) -> Iterator[Cost]:
     for ours, other in pairs:
         of_ours, of_other = records.get(ours, []), records.get(other, [])
         ours_s, other_s = seconds_by_fork(of_ours), seconds_by_fork(of_other)
-        ratio = stats.ratio(list(ours_s.values()), list(other_s.values()))
+        shared = sorted(ours_s.keys() & other_s.keys())
+        ratio = compare([ours_s[fork] for fork in shared], [other_s[fork] for fork in shared])
         faults = [m for m in (*of_ours, *of_other) if m.status != "ok"]
         told = dict.fromkeys(f"{m.case.backend} {m.status}: {m.reason}" for m in faults)
         yield Cost(ours, other, ours_s, other_s, ratio, "; ".join(told))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
@@ -51,6 +52,10 @@ SPREAD = frozenset(
     )
 )
 """Files of long tests that share nothing: no worker is to be left with all of one at the end."""
+
+# How long an example takes is the machine's affair.
+hypothesis.settings.register_profile("untimed")
+hypothesis.settings.load_profile("untimed")
 
 WriteKernel = Callable[..., Path]
 Command = Callable[..., "subprocess.CompletedProcess[str]"]

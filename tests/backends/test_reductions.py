@@ -105,6 +105,26 @@ def test_layer_norm_takes_the_variance_of_the_row_itself(loaded, rng):
     assert found.dtype == loaded.dtype
 
 
+def test_column_dots_are_sums_of_products_down_the_columns(loaded, rng):
+    x, y = (loaded.cast(rng.standard_normal((37, 5))) for _ in range(2))
+    found = loaded(lambda xp, *arrays: xp.column_dots(*arrays), x, y)
+    wide = x.astype(np.float64), y.astype(np.float64)
+    # 37 products, and their sum in whatever order: Higham 2002, section 3.1.
+    margin = 37 * loaded.eps * np.sum(abs(wide[0] * wide[1]), axis=0)
+    assert (abs(found - np.sum(wide[0] * wide[1], axis=0)) <= margin).all()
+    assert found.dtype == loaded.dtype
+
+
+def test_a_product_is_added_with_two_roundings_at_most(loaded, rng):
+    a, (x, y) = loaded.cast(1.7), (loaded.cast(rng.standard_normal(33)) for _ in range(2))
+    found = loaded(lambda xp, *arrays: xp.multiply_add(*arrays), a, x, y)
+    product = a.astype(np.float64) * x
+    # Half an eps each, and in float64 those of the product and the sum here as well.
+    margin = loaded.eps * (abs(product) + abs(product + y))
+    assert (abs(found - (product + y)) <= margin).all()
+    assert found.dtype == loaded.dtype
+
+
 def test_attention_sees_no_later_key(loaded, rng):
     q, k, v = (loaded.cast(rng.standard_normal((2, 3, 7, 4))) for _ in range(3))
     found = loaded(lambda xp, *arrays: xp.causal_attention(*arrays), q, k, v)
