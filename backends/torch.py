@@ -136,6 +136,9 @@ class TorchVocabulary(Vocabulary):
         low = self._torch.kthvalue(x, k + 1, dim=axis).values
         return low if t == 0 else interpolate(low, self._torch.kthvalue(x, k + 2, dim=axis).values, t)
 
+    def sigmoid(self, x: Array) -> Array:
+        return self._torch.sigmoid(x)
+
     def log_sigmoid(self, x: Array) -> Array:
         return self._torch.nn.functional.logsigmoid(x)
 

@@ -234,6 +234,10 @@ class Vocabulary:
         positive = self.where(above, x, self.zeros_like(x))
         return positive + self.log1p(self.exp(self.where(above, -x, x)))
 
+    def sigmoid(self, x: Array) -> Array:
+        """``1 / (1 + exp(-x))``, with digits to eps below as above."""
+        return 1 / (1 + self.exp(-x))
+
     def log_sigmoid(self, x: Array) -> Array:
         """``-log(1 + exp(-x))``, which neither overflows nor cancels; faster than ``-softplus(-x)``.
 

@@ -59,6 +59,14 @@ def test_the_logarithm_of_the_sigmoid_neither_overflows_nor_cancels(loaded):
     assert found.dtype == loaded.dtype
 
 
+def test_the_sigmoid_keeps_its_digits_where_it_is_small(loaded):
+    x = loaded.cast(np.array([-80.0, -15.0, -1e-3, 0.0, 1e-3, 15.0, 80.0]))
+    found = loaded(lambda xp, x: xp.sigmoid(x), x)
+    # An exponential, a sum of terms of one sign and a quotient.
+    np.testing.assert_allclose(found, scipy.special.expit(x.astype(np.float64)), rtol=4 * loaded.eps)
+    assert found.dtype == loaded.dtype
+
+
 @pytest.mark.parametrize("axis", [0, -1])
 @pytest.mark.parametrize("scale", [1.0, 1e4])
 def test_softmax_neither_overflows_nor_loses_accuracy(loaded, rng, axis, scale):
