@@ -10,7 +10,7 @@ HEAD = """# How long JAX compiles
 
 Seconds that `jax.jit` takes to trace, lower and compile every kernel, in processes that find nothing
 compiled, of the run {name} in `results/published`; `xpbench table --metric compile` shows those of other
-backends, too. Loops are `lax` loops, so that no program grows with the steps: a test counts the equations
+backends. Loops are `lax` loops, so that no program grows with the steps: a test counts the equations
 of every program at two numbers of steps. What differs from size to size is what XLA makes of larger
 arrays, and noise.
 
