@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import scipy.linalg
+import scipy.special
 
 from xpbench.backends.numpy import NumpyVocabulary
 from xpbench.bench import data, registry

@@ -40,7 +40,7 @@ def newton(xp: Array, x: Array, y: Array, penalty: Array, *, steps: int) -> Arra
 
     def gradient(w: Array) -> Array:
         p = xp.sigmoid(x @ w)
-        return x.T @ (p - y) / n + penalty * w
+        return (p - y) @ x / n + penalty * w
 
     def curvature(w: Array) -> Array:
         e = xp.exp(-xp.abs(x @ w))
@@ -79,7 +79,7 @@ def bfgs(xp: Array, x: Array, y: Array, penalty: Array, *, steps: int) -> tuple[
 
     def gradient(z: Array, w: Array) -> tuple[Array, Array]:
         p = xp.sigmoid(z)
-        return x.T @ (p - y) / n + penalty * w, p * (1 - p)
+        return (p - y) @ x / n + penalty * w, p * (1 - p)
 
     def quotient(dividend: Array, divisor: Array) -> Array:
         positive = divisor > 0
