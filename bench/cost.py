@@ -98,8 +98,8 @@ def native_costs(run: Run) -> list[Cost]:
 
 
 def rival_costs(run: Run) -> list[Cost]:
-    """Every case of a rival in ``run``, beside the fastest of ours in its row, or the first where none
-    was timed."""
+    """Every case of a rival in ``run``, beside the fastest of ours in its row, of those that computed in
+    the dtype asked for if there are any, or the first where none was timed."""
     records = _by_case(run)
     rows: dict[tuple[object, ...], list[Case]] = {}
     for case in run.cases:
@@ -110,9 +110,15 @@ def rival_costs(run: Run) -> list[Cost]:
         if case.backend in RIVALS and (ours := rows.get(case.row)):
             timed = {own: seconds_by_fork(records.get(own, [])) for own in ours}
             timed = {own: times for own, times in timed.items() if times}
+            narrow = {own: times for own, times in timed.items() if not _widened(records[own])}
+            timed = narrow or timed
             best = min(timed, key=lambda own: statistics.median(timed[own].values()), default=ours[0])
             pairs.append((best, case))
     return list(_costs(records, pairs, stats.ratio))
+
+
+def _widened(measurements: Sequence[Measurement]) -> bool:
+    return any(m.compute_dtype not in ("", m.case.dtype) for m in measurements)
 
 
 def has_rivals(run: Run) -> bool:

@@ -106,6 +106,15 @@ def test_a_rival_is_compared_with_the_fastest_of_ours_in_its_row(runs: Any) -> N
     assert "forward 0.12" in told, "the accuracy of both stands beside their times"
 
 
+def test_ours_that_computed_in_another_dtype_stands_for_us_only_where_none_else_does(runs: Any) -> None:
+    widened = timed(runs, runs.case("numpy"), [0.5e-3] * 5, compute_dtype="float64")
+    rival = timed(runs, runs.case("scikit-learn"), [3e-3] * 5)
+    (alone,) = cost.rival_costs(runs.store(widened, rival))
+    assert alone.ours.backend == "numpy"
+    (found,) = cost.rival_costs(runs.store(widened, timed(runs, runs.case("jax"), [1e-3] * 5), rival))
+    assert found.ours.backend == "jax"
+
+
 def test_a_run_without_pairs_has_no_table_of_costs(runs: Any, xpbench: Any) -> None:
     run = runs.store(runs.forks(runs.case()))
     assert cost_sheet(run) is None
