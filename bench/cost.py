@@ -92,9 +92,9 @@ def native_costs(run: Run) -> list[Cost]:
     """Every case of a library in ``run`` that has one with a hand-written kernel beside it."""
     planned = set(run.cases)
     pairs = ((case, replace(case, backend=f"{case.backend}{NATIVE}")) for case in run.cases)
-    # Both sides of a pair are measured in one process, one right after the other.
-    pairs = ((ours, other) for ours, other in pairs if other in planned)
-    return list(_costs(_by_case(run), pairs, stats.paired_ratio))
+    both = ((ours, other) for ours, other in pairs if other in planned)
+    # They are measured in one process, one right after the other.
+    return list(_costs(_by_case(run), both, stats.paired_ratio))
 
 
 def rival_costs(run: Run) -> list[Cost]:

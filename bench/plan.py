@@ -333,7 +333,7 @@ def schedule(
                 cases = parts[environment][number]
                 shuffle.shuffle(cases)
                 # Two of one row, of backends that share their processes, come one after the other.
-                turns = {row: turn for turn, row in reversed([*enumerate(c.row for c in cases)])}
+                turns = {row: turn for turn, row in enumerate(dict.fromkeys(c.row for c in cases))}
                 cases.sort(key=lambda case: turns[case.row])
                 if cases:
                     yield Visit(fork, environment, tuple(cases))

@@ -80,12 +80,19 @@ def test_a_wrong_result_has_no_cost(runs: Any) -> None:
     assert "numpy-native wrong: forward is 9" in found.reason
 
 
+def test_below_four_forks_there_is_an_estimate_and_no_interval_of_a_mean(runs: Any) -> None:
+    (found,) = cost.native_costs(runs.store(*pair(runs, "matmul", "numpy", [1e-3] * 3, 2.0)))
+    assert found.ratio is None
+    assert cost.estimate(found) == pytest.approx(2.0)
+    (figure,) = cost.overall([found])
+    assert figure.ratio is None
+    assert figure.value == pytest.approx(2.0)
+
+
 def test_below_six_forks_there_is_an_estimate_and_no_interval(runs: Any) -> None:
     (found,) = cost.native_costs(runs.store(*pair(runs, "matmul", "numpy", [1e-3] * 5, 2.0)))
     assert found.ratio is None
     assert cost.estimate(found) == pytest.approx(2.0)
-    (figure,) = cost.overall([found])
-    assert figure.value == pytest.approx(2.0)
 
 
 def test_a_rival_is_compared_with_the_fastest_of_ours_in_its_row(runs: Any) -> None:
