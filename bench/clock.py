@@ -1,9 +1,10 @@
 """How long does a call take: the first, one among many, many at once, and by the device's own clock?"""
 
+import gc
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from xpbench.bench.stream import Stream
@@ -36,6 +37,35 @@ class Spans:
 
     samples: tuple[float, ...] = ()
     reason: str = ""
+
+
+@dataclass
+class Alternate:
+    """A call whose rounds come between those of another: whatever the machine does within milliseconds,
+    it does to both. ``samples`` are its seconds a call, the mean over ``iterations`` of a round;
+    ``before`` stands before each round and is not timed."""
+
+    call: Call
+    arrays: Sequence[Any]
+    iterations: int
+    before: Callable[[], None] | None = None
+    samples: list[float] = field(default_factory=list)
+
+    def round(self) -> None:
+        if self.before is not None:
+            self.before()
+        # As pytest-benchmark does in the rounds of the other.
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            start = time.perf_counter()
+            for _ in range(self.iterations):
+                self.call(*self.arrays)
+            end = time.perf_counter()
+        finally:
+            if collecting:
+                gc.enable()
+        self.samples.append((end - start) / self.iterations)
 
 
 def synchronous(function: Call, wait: Callable[[Sequence[Any]], None] | None) -> Call:

@@ -93,7 +93,6 @@ def native_costs(run: Run) -> list[Cost]:
     planned = set(run.cases)
     pairs = ((case, replace(case, backend=f"{case.backend}{NATIVE}")) for case in run.cases)
     both = ((ours, other) for ours, other in pairs if other in planned)
-    # They are measured in one process, one right after the other.
     return list(_costs(_by_case(run), both, stats.paired_ratio))
 
 
@@ -161,12 +160,28 @@ def _costs(
 ) -> Iterator[Cost]:
     for ours, other in pairs:
         of_ours, of_other = records.get(ours, []), records.get(other, [])
-        ours_s, other_s = seconds_by_fork(of_ours), seconds_by_fork(of_other)
+        ours_s, other_s = _seconds(of_ours, of_other, ours.backend, other.backend)
         shared = sorted(ours_s.keys() & other_s.keys())
         ratio = compare([ours_s[fork] for fork in shared], [other_s[fork] for fork in shared])
         faults = [m for m in (*of_ours, *of_other) if m.status != "ok"]
         told = dict.fromkeys(f"{m.case.backend} {m.status}: {m.reason}" for m in faults)
         yield Cost(ours, other, ours_s, other_s, ratio, "; ".join(told))
+
+
+def _seconds(
+    of_ours: Sequence[Measurement], of_other: Sequence[Measurement], ours: str, other: str
+) -> tuple[dict[int, float], dict[int, float]]:
+    """By fork, the seconds of both: those of alternating rounds, where the one was measured so with the
+    other."""
+    ours_s, other_s = seconds_by_fork(of_ours), seconds_by_fork(of_other)
+    for measured, own_s, name, others_s in (
+        (of_ours, ours_s, other, other_s),
+        (of_other, other_s, ours, ours_s),
+    ):
+        for m in measured:
+            if m.beside == name and m.beside_samples and m.fork in own_s and m.fork in others_s:
+                others_s[m.fork] = stats.fork_summary(m.beside_samples)
+    return ours_s, other_s
 
 
 def _by_case(run: Run) -> _Records:

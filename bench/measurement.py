@@ -35,6 +35,8 @@ class Measurement:
     Times are in seconds. ``samples`` are the rounds of the latency, each the mean over
     ``iterations`` calls; ``throughput_samples`` likewise with one synchronisation a round, and
     ``device_samples`` by the device's own clock, which ``device_source`` names, or why it told nothing.
+    ``beside_samples`` are rounds of the same work on the backend ``beside``, each right after one of
+    ``samples``.
     ``errors`` maps a name to ``(value, limit)``. ``first_call_s`` and ``compile_s`` belong to an
     empty compile cache where ``cold`` is true; ``transfer_s`` is the way of the inputs in,
     ``transfer_out_s`` that of the outputs out. ``in_force`` is what the library reported of its
@@ -54,6 +56,8 @@ class Measurement:
     throughput_samples: tuple[float, ...] = ()
     device_samples: tuple[float, ...] = ()
     device_source: str = ""
+    beside: str = ""
+    beside_samples: tuple[float, ...] = ()
     first_call_s: float | None = None
     compile_s: float | None = None
     cold: bool = False
@@ -81,11 +85,14 @@ class Measurement:
         """This record in place of an ``earlier`` one of the same case and fork.
 
         Of two the one counts that its card throttled less, and where ``more_throttled`` does not tell
-        them apart, of two that were disturbed the less disturbed one. A case that is measured again
-        finds the compile caches filled: what the first time saw of empty ones stays.
+        them apart, of two that were disturbed the less disturbed one. One that alternated with another
+        case stays: what disturbed it disturbed both. A case that is measured again finds the compile
+        caches filled: what the first time saw of empty ones stays.
         """
         if earlier is None or self.status != "ok" or earlier.status != "ok":
             return self
+        if earlier.beside and not self.beside:
+            return earlier
         more_disturbed = self.disturbed and (earlier.others or 0.0) < (self.others or 0.0)
         if more_throttled or (more_throttled is None and more_disturbed):
             return earlier
@@ -225,6 +232,8 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "throughput_samples": _times,
     "device_samples": _times,
     "device_source": str,
+    "beside": str,
+    "beside_samples": _times,
     "first_call_s": _number,
     "compile_s": _number,
     "cold": bool,

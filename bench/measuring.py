@@ -42,9 +42,11 @@ PROFILED_SECONDS, PROFILED_CALLS = 0.02, 20
 TRANSFERS, TRANSFER_SECONDS = 5, 0.02
 """Moves to and from a card, of which the median counts: so many, or as many as begin in this time."""
 Before = Callable[[], None] | None
-Timer = Callable[[clock.Call, Sequence[Any], clock.Rounds, Before], tuple[tuple[float, ...], Any]]
+Timer = Callable[
+    [clock.Call, Sequence[Any], clock.Rounds, Before, Before], tuple[tuple[float, ...], Any]
+]
 """Times a call in rounds: returns the seconds of each, and the outputs of the last call. What the last
-argument does stands before each round and is not timed."""
+two arguments do stands before and after each round, and is not timed."""
 
 
 class Finished(Exception):
@@ -60,9 +62,10 @@ class Measurer:
     """What the cases of a process share.
 
     ``say`` tells the parent of an event, ``guests`` are backends whose cases are measured beside those
-    of ``backend``, by name; ``flush`` empties the caches, once a cold case has made it; ``rested`` tells
-    whether the device has done no timed work yet, ``spoilt`` that a case has left the process such that
-    no other may be measured in it.
+    of ``backend``, by name; ``timed`` is the case of theirs or of its own that was timed last, whose
+    rounds alternate with those of the next where that is of the same row. ``flush`` empties the caches,
+    once a cold case has made it; ``rested`` tells whether the device has done no timed work yet,
+    ``spoilt`` that a case has left the process such that no other may be measured in it.
     """
 
     task: Task
@@ -72,6 +75,7 @@ class Measurer:
     say: Callable[..., None]
     surroundings: Surroundings
     guests: Mapping[str, Backend] = field(default_factory=dict)
+    timed: tuple[Case, clock.Alternate] | None = None
     flush: Before = None
     rested: bool = True
     spoilt: bool = False
@@ -127,6 +131,7 @@ class Measurer:
 
     def _measure(self, record: Measurement, kernel: Kernel, timer: Timer) -> Measurement:
         case, backend, task = record.case, self.backend, self.task
+        last_timed, self.timed = self.timed, None
         if reason := self._of(case).declines(case.dtype):
             raise Unsupported(reason)
         made = data.load(task.data, case)
@@ -171,7 +176,8 @@ class Measurer:
         record = _spending(record, "warm_up", time.perf_counter() - start)
         rounds = clock.plan_rounds(call_seconds, task.seconds, flush_seconds)
         before = machine.counters()
-        samples, last = timer(call, arrays, rounds, emptied)
+        other = last_timed[1] if last_timed and last_timed[0].row == case.row else None
+        samples, last = timer(call, arrays, rounds, emptied, other and other.round)
         after = machine.counters()
         seen = machine.between(before, after)
         record = _spending(record, "rounds", after.seconds - before.seconds)
@@ -183,6 +189,12 @@ class Measurer:
             others=seen.others,
             switches=seen.switches,
         )
+        if other and last_timed:
+            # The timer ends with one call more, of which it tells no time.
+            alternated = tuple(other.samples[: len(samples)])
+            record = replace(record, beside=last_timed[0].backend, beside_samples=alternated)
+        if self.guests:
+            self.timed = case, clock.Alternate(call, arrays, rounds.iterations, emptied)
         self._check_unchanged(record, arrays, made)
         refetched = self._fetch(last)
         if not _identical(fetched, refetched):

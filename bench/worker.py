@@ -42,11 +42,22 @@ class Session:
 
     @pytest.fixture
     def measure(self, request: pytest.FixtureRequest) -> Callable[[Case], None]:
-        def timer(call: clock.Call, arrays: Sequence[Any], rounds: clock.Rounds, before: Before) -> Any:
+        def timer(
+            call: clock.Call,
+            arrays: Sequence[Any],
+            rounds: clock.Rounds,
+            before: Before,
+            after: Before,
+        ) -> Any:
             # Asked for only now, because a benchmark that never timed anything is itself a fault.
             benchmark = request.getfixturevalue("benchmark")
             last = benchmark.pedantic(
-                call, arrays, setup=before, rounds=rounds.rounds, iterations=rounds.iterations
+                call,
+                arrays,
+                setup=before,
+                teardown=after and (lambda *_: after()),
+                rounds=rounds.rounds,
+                iterations=rounds.iterations,
             )
             return tuple(benchmark.stats.stats.data), last
 

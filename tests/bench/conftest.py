@@ -2,7 +2,9 @@
 
 import random
 import shutil
-from collections.abc import Iterable
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 
 from stored_run import Stored, reduced
-from xpbench.bench import journal, turn
+from xpbench.bench import cli, journal, turn
 from xpbench.bench.case import Case
 from xpbench.bench.measurement import Measurement
 
@@ -99,6 +101,32 @@ class StoredRuns:
 def nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets the runs of a test wait for no card on which another test has its turn."""
     monkeypatch.setattr(turn, "lock_file", lambda name: tmp_path / "turn.lock")
+
+
+@pytest.fixture
+def typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """As ``xpbench``, without a process of its own, which takes a second to start: for what is told of
+    arguments and of stored runs."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr("os.sched_setaffinity", lambda *_: None)
+
+    def command(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+        line = ["xpbench", *map(str, arguments)]
+        monkeypatch.setattr(sys, "argv", line)
+        capsys.readouterr()
+        try:
+            code: object = cli.main()
+        except SystemExit as end:
+            code = end.code
+        told = capsys.readouterr()
+        assert code is None or isinstance(code, int)
+        return subprocess.CompletedProcess(line, code or 0, told.out, told.err)
+
+    return command
 
 
 @pytest.fixture

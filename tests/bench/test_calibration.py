@@ -213,11 +213,11 @@ def test_showing_a_calibration_writes_nothing(xpbench, twin_run) -> None:
     ],
 )
 def test_what_cannot_be_calibrated_is_said_before_anything_is_measured(
-    xpbench, tmp_path, options: list[str], code: int, said: str
+    typed, tmp_path, options: list[str], code: int, said: str
 ) -> None:
     if "cupy" in options and registry.find().backend("cupy").unusable() is None:
         pytest.skip("there is a card here")
-    refused = xpbench("calibrate", "matmul", *options, "--out", tmp_path / "new")
+    refused = typed("calibrate", "matmul", *options, "--out", tmp_path / "new")
     assert refused.returncode == code, refused.stderr
     assert said in refused.stderr
     assert "Traceback" not in refused.stderr

@@ -90,10 +90,8 @@ def one_line(text: str) -> str:
         (["verify", "sdv"], "unknown kernel 'sdv': did you mean svd"),
     ],
 )
-def test_a_mistake_is_one_clear_line_and_exit_code_2(
-    xpbench, arguments: list[str], message: str
-) -> None:
-    answer = xpbench(*arguments)
+def test_a_mistake_is_one_clear_line_and_exit_code_2(typed, arguments: list[str], message: str) -> None:
+    answer = typed(*arguments)
     assert answer.returncode == 2, answer.stderr
     assert message in one_line(answer.stderr)
     assert answer.stdout == ""

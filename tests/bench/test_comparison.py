@@ -428,9 +428,9 @@ def test_the_command_exits_1_on_a_regression_and_0_without_one(stored, xpbench, 
         (["-o", "file.txt"], "add --format md or json"),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_code_2(stored, xpbench, options: list[str], said: str) -> None:
+def test_a_mistake_is_one_line_and_exit_code_2(stored, typed, options: list[str], said: str) -> None:
     base, new = stored(count=4)
-    found = xpbench("compare", base.path, new.path, *options)
+    found = typed("compare", base.path, new.path, *options)
     assert found.returncode == 2
     assert said in found.stderr
     assert "Traceback" not in found.stderr

@@ -72,6 +72,28 @@ def test_the_mean_is_geometric_over_the_kernels_timed_both_ways(compared: Any) -
     assert numpy.ratio.low == pytest.approx(numpy.ratio.high)
 
 
+@pytest.mark.parametrize("second", ["numpy", "numpy-native"])
+def test_a_pair_is_compared_by_the_rounds_that_alternated(runs: Any, second: str) -> None:
+    """What a machine did to the one alone, in rounds of its own, is no part of the ratio."""
+    ours, native = pair(runs, "matmul", "numpy", [1e-3] * 6, 1.0)
+    if second == "numpy":
+        ours = [replace(m, beside="numpy-native", beside_samples=(0.8e-3,)) for m in ours]
+        native = [replace(m, samples=(5e-3,)) for m in native]
+    else:
+        native = [replace(m, beside="numpy", beside_samples=(1.25e-3,)) for m in native]
+        ours = [replace(m, samples=(5e-3,)) for m in ours]
+    (found,) = cost.native_costs(runs.store(ours, native))
+    assert found.ratio is not None
+    assert (found.ratio.low, found.ratio.high) == pytest.approx((1.25, 1.25))
+
+
+def test_a_second_turn_alone_does_not_take_the_place_of_rounds_that_alternated(runs: Any) -> None:
+    alone, *_ = runs.forks(runs.case())
+    earlier = replace(alone, beside="numpy-native", beside_samples=(1e-3,), others=0.5)
+    assert alone.after(earlier) is earlier
+    assert earlier.after(replace(earlier, others=0.2)).others == 0.2
+
+
 def test_a_wrong_result_has_no_cost(runs: Any) -> None:
     ours, native = pair(runs, "matmul", "numpy", [1e-3] * 5, 2.0)
     native[0] = replace(native[0], status="wrong", reason="forward is 9", errors={"forward": (9.0, 1.0)})
@@ -122,10 +144,10 @@ def test_ours_that_computed_in_another_dtype_stands_for_us_only_where_none_else_
     assert found.ours.backend == "jax"
 
 
-def test_a_run_without_pairs_has_no_table_of_costs(runs: Any, xpbench: Any) -> None:
+def test_a_run_without_pairs_has_no_table_of_costs(runs: Any, typed: Any) -> None:
     run = runs.store(runs.forks(runs.case()))
     assert cost_sheet(run) is None
-    shown = xpbench("cost", "--show", run.path)
+    shown = typed("cost", "--show", run.path)
     assert shown.returncode == 2
     assert "compares nothing with another version" in shown.stderr
 
@@ -143,12 +165,12 @@ def test_the_table_says_why_ours_takes_longer(compared: Any, monkeypatch: pytest
     assert record["reason"] == "the wrapper copies"
 
 
-def test_what_is_printed_is_what_is_computed(compared: Any, xpbench: Any) -> None:
-    printed = json.loads(xpbench("cost", "--show", compared.path, "--format", "json").stdout)
+def test_what_is_printed_is_what_is_computed(compared: Any, typed: Any) -> None:
+    printed = json.loads(typed("cost", "--show", compared.path, "--format", "json").stdout)
     assert printed == as_json(compared)
     figures = {figure["library"]: figure for figure in printed["overall"]}
     assert figures["numpy"]["ratio"] == pytest.approx(math.sqrt(2.0))
-    shown = xpbench("cost", "--show", compared.path)
+    shown = typed("cost", "--show", compared.path)
     assert shown.returncode == 0, shown.stderr
     assert max(map(len, shown.stdout.splitlines())) <= 80
     assert "1.41 (1.41-1.41)" in shown.stdout
@@ -185,8 +207,8 @@ def test_the_page_of_such_a_run_holds_the_table(compared: Any, runs: Any) -> Non
         (("--size", "gigantic"), "gigantic"),
     ],
 )
-def test_a_mistake_is_named_with_what_was_expected(xpbench: Any, arguments: Any, said: str) -> None:
-    answer = xpbench("cost", *arguments)
+def test_a_mistake_is_named_with_what_was_expected(typed: Any, arguments: Any, said: str) -> None:
+    answer = typed("cost", *arguments)
     assert answer.returncode == 2
     assert said in " ".join(answer.stderr.split())
 
@@ -204,6 +226,10 @@ def test_a_kernel_is_measured_beside_the_one_by_hand(xpbench: Any, tmp_path: Pat
     first = [m.case.backend for m in run.measurements[::2]]
     assert set(first) == {"numpy", "numpy-native"}
     assert [m.fork for m in run.measurements[::2]] == [m.fork for m in run.measurements[1::2]]
+    for one, next_one in zip(run.measurements[::2], run.measurements[1::2], strict=True):
+        assert (one.beside, one.beside_samples) == ("", ())
+        assert next_one.beside == one.case.backend
+        assert len(next_one.beside_samples) == len(next_one.samples) > 1
 
 
 @pytest.mark.slow

@@ -166,10 +166,8 @@ CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u2028-\u202e\u2066-\u20
 
 @pytest.mark.parametrize("form", ["rich", "md", "csv", "latex", "json"])
 @pytest.mark.parametrize("metric", ["latency", pytest.param("error", marks=pytest.mark.slow)])
-def test_nothing_of_a_run_acts_on_a_terminal(
-    hostile: Path, xpbench: Any, form: str, metric: str
-) -> None:
-    done = xpbench("table", hostile, "--format", form, "--metric", metric)
+def test_nothing_of_a_run_acts_on_a_terminal(hostile: Path, typed: Any, form: str, metric: str) -> None:
+    done = typed("table", hostile, "--format", form, "--metric", metric)
     assert done.returncode == 0, done.stderr
     assert not CONTROL.search(done.stdout)
     assert not CONTROL.search(done.stderr)
@@ -177,7 +175,7 @@ def test_nothing_of_a_run_acts_on_a_terminal(
 
 @pytest.mark.parametrize("command", ["compare", "check", "report", "plot"])
 def test_nothing_of_a_run_acts_on_a_terminal_or_leaves_its_folder(
-    hostile: Path, xpbench: Any, tmp_path: Path, command: str
+    hostile: Path, typed: Any, tmp_path: Path, command: str
 ) -> None:
     arguments: dict[str, tuple[Any, ...]] = {
         "compare": (hostile, hostile),
@@ -188,15 +186,15 @@ def test_nothing_of_a_run_acts_on_a_terminal_or_leaves_its_folder(
     if command == "plot":
         pytest.importorskip("matplotlib")
     before = set(tmp_path.rglob("*"))
-    done = xpbench(command, *arguments[command])
+    done = typed(command, *arguments[command])
     assert done.returncode in (0, 1, 2), done.stderr
     assert "Traceback" not in done.stderr
     assert not CONTROL.search(done.stdout + done.stderr)
     assert {path.name for path in set(tmp_path.rglob("*")) - before} <= {"only.html", "only.svg"}
 
 
-def test_no_field_of_the_csv_starts_a_formula(hostile: Path, xpbench: Any) -> None:
-    done = xpbench("table", hostile, "--format", "csv")
+def test_no_field_of_the_csv_starts_a_formula(hostile: Path, typed: Any) -> None:
+    done = typed("table", hostile, "--format", "csv")
     rows = list(csv.reader(io.StringIO(done.stdout)))
     assert len(rows) == 2 * len(ATTACKS) + 1
     for field in (field for row in rows for field in row):
@@ -226,18 +224,18 @@ class Tags(HTMLParser):
         self.addresses += [value or "" for name, value in attrs if name in ("href", "src")]
 
 
-def test_markdown_of_a_run_is_tables_and_text(hostile: Path, xpbench: Any) -> None:
+def test_markdown_of_a_run_is_tables_and_text(hostile: Path, typed: Any) -> None:
     from markdown_it import MarkdownIt
 
-    done = xpbench("table", hostile, "--format", "md")
+    done = typed("table", hostile, "--format", "md")
     shown = Tags(MarkdownIt("commonmark", {"html": True}).enable("table").render(done.stdout))
     tables = {"table", "thead", "tbody", "tr", "th", "td"}
     assert shown.tags <= tables | {"p", "strong", "br", "ul", "li"}
     assert shown.addresses == []
 
 
-def test_latex_of_a_run_holds_no_command_of_its_texts(hostile: Path, xpbench: Any) -> None:
-    done = xpbench("table", hostile, "--format", "latex")
+def test_latex_of_a_run_holds_no_command_of_its_texts(hostile: Path, typed: Any) -> None:
+    done = typed("table", hostile, "--format", "latex")
     for command in ("\\input", "\\immediate", "\\write", "\\csname"):
         assert command not in done.stdout
     assert "textbackslash" in done.stdout

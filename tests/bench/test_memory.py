@@ -64,8 +64,8 @@ def test_without_a_word_of_the_system_the_machines_memory_is_the_limit(tmp_path:
     "command", [("run", "matmul"), ("verify", "matmul"), ("list", "cases", "matmul")]
 )
 @pytest.mark.parametrize("size", ["n=10000000", "n=999999999999999"])
-def test_a_size_that_was_typed_is_refused(xpbench: Any, command: tuple[str, ...], size: str) -> None:
-    answer = xpbench(*command, "--size", size, "--backend", "numpy")
+def test_a_size_that_was_typed_is_refused(typed: Any, command: tuple[str, ...], size: str) -> None:
+    answer = typed(*command, "--size", size, "--backend", "numpy")
     assert answer.returncode == 2
     assert f"matmul at {size}: its inputs and outputs take " in answer.stderr
     assert "choose a smaller size" in answer.stderr

@@ -169,12 +169,12 @@ def test_report_writes_one_file_and_tells_its_size(
     ],
 )
 def test_report_refuses_in_a_line_and_loses_nothing(
-    runs: Any, xpbench: Callable[..., Any], tmp_path: Path, arguments: list[str], complaint: str
+    runs: Any, typed: Callable[..., Any], tmp_path: Path, arguments: list[str], complaint: str
 ) -> None:
     run = runs.store(runs.forks(runs.case()))
     (tmp_path / "mine.html").write_text("<p>my own</p>")
     os.mkfifo(tmp_path / "pipe.html")
-    done = xpbench("report", *[str(run.path) if a == "RUN" else a for a in arguments])
+    done = typed("report", *[str(run.path) if a == "RUN" else a for a in arguments])
     assert done.returncode == 2
     assert done.stdout == ""
     assert complaint in done.stderr

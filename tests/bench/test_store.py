@@ -107,7 +107,7 @@ def test_a_folder_with_other_files_in_it_is_no_place_for_a_run(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("lost", ["missing", "torn", "empty"])
-def test_without_its_header_a_run_is_shown_by_its_journal(runs: Any, xpbench: Any, lost: str) -> None:
+def test_without_its_header_a_run_is_shown_by_its_journal(runs: Any, typed: Any, lost: str) -> None:
     run = runs.store(runs.forks(runs.case()), runs.forks(runs.case("torch"), time=2e-3))
     header = run.path / "run.json"
     if lost == "missing":
@@ -120,13 +120,13 @@ def test_without_its_header_a_run_is_shown_by_its_journal(runs: Any, xpbench: An
     assert "run.json: " in damage
     assert "shown is what the journal tells" in damage
     assert "matmul" in render(summarise([read]), "md")
-    shown = xpbench("table", run.path)
+    shown = typed("table", run.path)
     assert shown.returncode == 0
     assert "shown is what the journal tells" in shown.stderr
-    refused = xpbench("run", "--resume", run.path)
+    refused = typed("run", "--resume", run.path)
     assert refused.returncode == 2
     assert "the run can be shown, but not resumed" in refused.stderr
-    checked = xpbench("check", run.path)
+    checked = typed("check", run.path)
     assert checked.returncode in (1, 2)
 
 
