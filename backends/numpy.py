@@ -84,6 +84,12 @@ class NumpyVocabulary(Vocabulary):
         # The products are added up as they come, and are never an array.
         return np.einsum("ij,ij->j", x, y)
 
+    def _padded(self, x: Array, padding: int) -> Array:
+        *outer, rows, columns = x.shape
+        y = np.zeros((*outer, rows + 2 * padding, columns + 2 * padding), x.dtype)
+        y[..., padding : padding + rows, padding : padding + columns] = x
+        return y
+
     def layer_norm(self, x: Array, gain: Array, bias: Array, *, epsilon: float) -> Array:
         # In place, because fresh memory costs more than arithmetic.
         y = x - np.mean(x, axis=-1, keepdims=True)

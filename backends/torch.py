@@ -17,6 +17,9 @@ from xpbench.bench.special import Special
 from xpbench.bench.stream import HOLD_KERNEL, HOLD_MEGACYCLES, HOLD_PTX, FlagHold
 from xpbench.bench.vocabulary import Array, Function, Vocabulary, interpolate, position
 
+ALIKE = ("logaddexp", "maximum", "minimum")
+"""Functions of two arrays whose dtypes array-api-compat brings together, at the cost of a call or four
+where one has no axes."""
 CREATORS = ("arange", "asarray", "empty", "eye", "full", "linspace", "ones", "zeros")
 """The functions of the standard that make an array from no array, and so have to be told a device."""
 
@@ -47,6 +50,16 @@ def _incomplete_gamma(torch: Any, name: str, device: str) -> Function:
     return declined_in_float64
 
 
+def _of_alike(own: Function, standard: Function) -> Function:
+    """torch's ``own`` function of two arrays of one dtype, the ``standard``'s of any others."""
+
+    def function(x: Array, y: Array) -> Array:
+        alike = getattr(x, "dtype", x) is getattr(y, "dtype", y)
+        return own(x, y) if alike else standard(x, y)
+
+    return function
+
+
 class TorchVocabulary(Vocabulary):
     def __init__(self, torch: Any, namespace: Any, device: str) -> None:
         special = Special(
@@ -63,6 +76,8 @@ class TorchVocabulary(Vocabulary):
         )
         super().__init__(namespace, special=special, random=TorchDraws(torch, device))
         self._torch = torch
+        for name in ALIKE:
+            self.__dict__[name] = _of_alike(getattr(torch, name), self.__dict__[name])
         if device != "cpu":
             # torch.set_default_device would do it too, and slow down every call of the library.
             for name in CREATORS:
@@ -120,7 +135,10 @@ class TorchVocabulary(Vocabulary):
         return self._torch.scatter_add(x, 0, index, values)
 
     def bincount(self, x: Array, weights: Array | None = None, *, length: int) -> Array:
-        # torch.bincount asks the device for the largest entry first, and so waits for it.
+        torch = self._torch
+        if weights is None and x.device.type == "cpu" and not torch.compiler.is_compiling():
+            return torch.bincount(x, minlength=length)
+        # It asks the device for the largest entry first, and so waits for it.
         if weights is None:
             weights = x.new_ones((), dtype=self._torch.int64).expand(x.shape)
         return self.scatter_add(x.new_zeros(length, dtype=weights.dtype), x, weights)

@@ -97,8 +97,8 @@ def native_costs(run: Run) -> list[Cost]:
 
 
 def rival_costs(run: Run) -> list[Cost]:
-    """Every case of a rival in ``run``, beside the fastest of ours in its row, of those that computed in
-    the dtype asked for if there are any, or the first where none was timed."""
+    """Every case that a rival has in ``run``, beside the fastest of ours in its row, of those that
+    computed in the dtype asked for if there are any, or the first where none was timed."""
     records = _by_case(run)
     rows: dict[tuple[object, ...], list[Case]] = {}
     for case in run.cases:
@@ -106,7 +106,8 @@ def rival_costs(run: Run) -> list[Cost]:
             rows.setdefault(case.row, []).append(case)
     pairs = []
     for case in run.cases:
-        if case.backend in RIVALS and (ours := rows.get(case.row)):
+        lacks = {m.status for m in records.get(case, ())} == {"unsupported"}
+        if case.backend in RIVALS and not lacks and (ours := rows.get(case.row)):
             timed = {own: seconds_by_fork(records.get(own, [])) for own in ours}
             timed = {own: times for own, times in timed.items() if times}
             narrow = {own: times for own, times in timed.items() if not _widened(records[own])}

@@ -177,7 +177,7 @@ class Measurer:
         rounds = clock.plan_rounds(call_seconds, task.seconds, flush_seconds)
         before = machine.counters()
         other = last_timed[1] if last_timed and last_timed[0].row == case.row else None
-        samples, last = timer(call, arrays, rounds, emptied, other and other.round)
+        samples, last = timer(call, arrays, rounds, emptied, other.round if other else None)
         after = machine.counters()
         seen = machine.between(before, after)
         record = _spending(record, "rounds", after.seconds - before.seconds)

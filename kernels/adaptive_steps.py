@@ -49,7 +49,7 @@ def momentum(xp: Array, x: Array, y: Array, eta: Array, mu: Array) -> Array:
 
     def step(state: tuple[Array, ...], batch: tuple[Array, Array]) -> tuple[tuple[Array, ...], None]:
         w, b = state
-        b = mu * b + gradient(xp, w, *batch)
+        b = xp.multiply_add(mu, b, gradient(xp, w, *batch))
         return (w - eta * b, b), None
 
     zero = xp.zeros_like(x[0, 0, :])
@@ -75,7 +75,7 @@ def rmsprop(xp: Array, x: Array, y: Array, eta: Array, alpha: Array) -> Array:
     def step(state: tuple[Array, ...], batch: tuple[Array, Array]) -> tuple[tuple[Array, ...], None]:
         w, v = state
         g = gradient(xp, w, *batch)
-        v = alpha * v + new * (g * g)
+        v = xp.multiply_add(alpha, v, new * (g * g))
         return (w - eta * g / (xp.sqrt(v) + EPSILON), v), None
 
     zero = xp.zeros_like(x[0, 0, :])

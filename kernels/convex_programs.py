@@ -34,9 +34,10 @@ def projected_gradient(
     Beck, First-Order Methods in Optimization, sections 10.2 and 10.3; Nocedal & Wright, Numerical
     Optimization, 2nd ed., section 16.7.
     """
+    down = -eta
 
     def step(_: Array, x: Array) -> Array:
-        return xp.minimum(xp.maximum(x - eta * (q @ x - c), lower), upper)
+        return xp.minimum(xp.maximum(xp.multiply_add(down, q @ x - c, x), lower), upper)
 
     x = xp.fori_loop(steps, step, (lower + upper) / 2)
     return x, xp.linalg.vector_norm(step(steps, x) - x)

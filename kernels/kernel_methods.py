@@ -30,7 +30,9 @@ def rbf_kernel(xp: Array, x: Array, y: Array, gamma: Array) -> Array:
     Learning, section 6.2.
     """
     of_x, of_y = gamma * xp.sum(x * x, axis=1), gamma * xp.sum(y * y, axis=1)
-    exponent = (2 * gamma * x) @ y.T - of_x[:, None] - of_y
+    exponent = (2 * gamma * x) @ y.T
+    exponent -= of_x[:, None]
+    exponent -= of_y
     return xp.exp(xp.minimum(exponent, xp.zeros_like(gamma)))
 
 

@@ -55,10 +55,11 @@ def standardize(xp: Array, x: Array) -> tuple[Array, Array, Array]:
     first = x[:1, :]
     d = x - first
     shift = xp.mean(d, axis=0)
-    d = d - shift
+    d -= shift
     spread = xp.sqrt(xp.column_dots(d, d) / x.shape[0])
     scale = xp.where(spread > 0, spread, xp.ones_like(spread))
-    return d / scale, first[0, :] + shift, scale
+    d /= scale
+    return d, first[0, :] + shift, scale
 
 
 def min_max_scale(xp: Array, x: Array) -> tuple[Array, Array, Array]:

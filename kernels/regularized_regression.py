@@ -98,12 +98,12 @@ def fista(
     xp: Array, x: Array, y: Array, proximal: Callable[[Array], Array], eta: Array, beta: Array
 ) -> Array:
     """The last coefficients (d,) of the iteration that ``lasso`` states, with another proximal map."""
-    gram, right = x.T @ x, x.T @ y
+    gram, right, down = x.T @ x, x.T @ y, -eta
 
     def step(state: tuple[Array, Array], momentum: Array) -> tuple[tuple[Array, Array], None]:
         w, before = state
-        z = w + momentum * (w - before)
-        return (proximal(z - eta * (gram @ z - right)), w), None
+        z = xp.multiply_add(momentum, w - before, w)
+        return (proximal(xp.multiply_add(down, gram @ z - right, z)), w), None
 
     zero = xp.zeros_like(right)
     (w, _), _ = xp.scan(step, (zero, zero), beta)

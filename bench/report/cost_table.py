@@ -31,7 +31,8 @@ _LEGEND = (
 )
 _RIVAL_LEGEND = (
     "ours: the fastest of our backends",
-    "error: the one nearest its limit, as a share of it",
+    "over it: our time over the rival's, and the 95% interval below",
+    "errors: the rival's and ours, each the one nearest its limit as a share of that",
 )
 
 
@@ -94,7 +95,7 @@ def _native_sheet(run: Run, costs: Sequence[Cost], why: Reasons, width: int | No
 def _rival_sheet(run: Run, costs: Sequence[Cost], why: Reasons) -> Sheet:
     """Our fastest backend beside what people use otherwise, with the errors of both."""
     rows = tuple(_rival_row(run, cost) for cost in costs)
-    head = ("", "rival", "its time", "ours", "", "95% interval", "errors")
+    head = ("", "rival", "ours", "over it", "errors")
     notes = (*_explained(costs, why), *_unmeasured(costs))
     return Sheet(
         _title(run, "beside what people use otherwise"),
@@ -202,18 +203,16 @@ def _rival_row(run: Run, cost: Cost) -> tuple[Cell, ...]:
     label = (Line(visible(cost.ours.kernel), "strong"), Line(visible(cost.ours.size_text), "quiet"))
     value, rival = estimate(cost), visible(cost.other.backend)
     if value is None:
-        return (label, (Line(rival),), *[(Line("-", "quiet"),)] * 5)
+        return (label, (Line(rival),), *[(Line("-", "quiet"),)] * 3)
     ours, other = _median(cost.ours_s) or 0.0, _median(cost.other_s) or 0.0
     verdict = stats.verdict(cost.ratio)
     interval = f"{_ratio(cost.ratio.low)}-{_ratio(cost.ratio.high)}" if cost.ratio else ""
     return (
         label,
-        (Line(rival),),
-        (Line(duration(other)),),
-        (Line(duration(ours)), Line(visible(cost.ours.backend), "quiet")),
-        (Line(comparison(value), _TONES.get(verdict, "plain")),),
-        (Line(interval, "quiet"),),
-        (Line(_share(run, cost.ours)), Line(_share(run, cost.other), "quiet")),
+        (Line(rival), Line(duration(other))),
+        (Line(visible(cost.ours.backend)), Line(duration(ours))),
+        (Line(comparison(value), _TONES.get(verdict, "plain")), Line(interval, "quiet")),
+        (Line(_share(run, cost.other), "quiet"), Line(_share(run, cost.ours), "quiet")),
     )
 
 

@@ -151,7 +151,7 @@ def test_the_list_of_backends_tells_how_to_get_what_is_missing(xpbench) -> None:
 
 
 def test_a_run_prints_its_table_and_every_format_renders_it(
-    xpbench, write_kernel, tmp_path: Path
+    xpbench, typed, write_kernel, tmp_path: Path
 ) -> None:
     path = write_kernel("told")
     run = xpbench(
@@ -163,13 +163,13 @@ def test_a_run_prints_its_table_and_every_format_renders_it(
     assert "0.000" not in run.stdout
     assert max(map(len, run.stdout.splitlines())) <= 80
     for form in ("rich", "md", "csv", "json", "latex"):
-        answer = xpbench("table", "r", "--format", form)
+        answer = typed("table", "r", "--format", form)
         assert answer.returncode == 0, answer.stderr
         assert "told" in answer.stdout
-    records = json.loads(xpbench("table", "r", "--format", "json").stdout)
+    records = json.loads(typed("table", "r", "--format", "json").stdout)
     assert [list(record)[: len(COLUMNS)] for record in records] == [COLUMNS, COLUMNS]
     assert {record["status"] for record in records} == {"ok"}
-    again = xpbench("run", path, "--backend", "numpy", "--out", "r")
+    again = typed("run", path, "--backend", "numpy", "--out", "r")
     assert again.returncode == 2
     assert "--resume" in one_line(again.stderr)
 

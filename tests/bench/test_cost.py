@@ -214,14 +214,15 @@ def test_a_mistake_is_named_with_what_was_expected(typed: Any, arguments: Any, s
 
 
 def test_a_kernel_is_measured_beside_the_one_by_hand(xpbench: Any, tmp_path: Path) -> None:
-    options = ("--backend", "numpy", "--size", "small", "--forks", "6", "--time", "0.01")
+    options = ("--backend", "numpy", "--size", "small", "--forks", "2", "--time", "0.01")
     done = xpbench("cost", "dot", *options, "--out", "run", "--format", "json", "--quiet")
     assert done.returncode == 0, done.stderr
     (record,) = json.loads(done.stdout)["costs"]
     assert (record["kernel"], record["other"]) == ("dot", "numpy-native@cpu")
-    assert record["ratio_low"] <= record["ratio"] <= record["ratio_high"]
+    assert record["ratio"] > 0
+    assert record["ratio_low"] is None
     run = journal.read(tmp_path / "run")
-    assert len({m.key for m in run.measurements}) == 12
+    assert len({m.key for m in run.measurements}) == 4
     # Both sides of a pair had one process, and turns in an order drawn anew for every fork.
     first = [m.case.backend for m in run.measurements[::2]]
     assert set(first) == {"numpy", "numpy-native"}

@@ -34,18 +34,18 @@ def started(folder: Path, *arguments: str | Path) -> "subprocess.Popen[str]":
 
 
 def test_two_runs_into_one_folder_are_refused_with_the_process_of_the_first(
-    write_kernel: Any, xpbench: Any, tmp_path: Path
+    write_kernel: Any, typed: Any, tmp_path: Path
 ) -> None:
     options = ("--backend", "numpy", "--size", "small", "--forks", "4", "--time", "3", "--out", "run")
     first = started(tmp_path, write_kernel(), *options)
     try:
         for arguments in ((write_kernel(), *options), (write_kernel(), "--resume", "run")):
-            second = xpbench("run", *arguments)
+            second = typed("run", *arguments)
             assert second.returncode == 2
             assert f"run is being written by process {first.pid}" in second.stderr
             assert len(second.stderr.strip().splitlines()) == 1
-        assert f"is held by process {first.pid}" in xpbench("check", "run").stdout
-        shown = xpbench("table", "run")
+        assert f"is held by process {first.pid}" in typed("check", "run").stdout
+        shown = typed("table", "run")
         assert shown.returncode == 0, "what is measured already can be looked at"
     finally:
         first.send_signal(signal.SIGTERM)
@@ -293,9 +293,9 @@ class TestResuming:
         ],
     )
     def test_what_a_run_that_goes_on_cannot_change_is_refused(
-        self, xpbench: Any, runs: Any, option: tuple[str, ...], said: str
+        self, typed: Any, runs: Any, option: tuple[str, ...], said: str
     ) -> None:
         run = runs.store(runs.forks(runs.case()))
-        refused = xpbench("run", *option, "--resume", run.path)
+        refused = typed("run", *option, "--resume", run.path)
         assert refused.returncode == 2
         assert said in refused.stderr
