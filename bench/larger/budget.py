@@ -23,7 +23,9 @@ def parse_bytes(text: str) -> int:
     XpbenchError
         If it is no amount of memory.
     """
-    said = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?(?:([KMGT]?)(I?)B?)", text.strip().upper(), re.A)
+    said = re.fullmatch(
+        r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?(?:([KMGT]?)(I?)B?)", text.strip().upper(), re.A
+    )
     if not said or (said[3] and not said[2]) or float(said[1]) == 0:
         raise XpbenchError(f"--memory {text!r}: expected an amount, e.g. 256MB, 1.5GB or 2GiB")
     unit = UNITS[said[2]]

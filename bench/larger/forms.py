@@ -132,4 +132,3 @@ FORMS = {
         Form("qr", with_triangle, components_of_triangle, coefficients_of_triangle, 5, 10, 10),
     )
 }
-

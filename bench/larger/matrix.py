@@ -1,7 +1,6 @@
 """A matrix in a ``.npy`` file, read a strip of rows at a time, with no more of it mapped than that."""
 
 import mmap
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -153,11 +152,6 @@ class Reader:
         self._table = rows
         self._maps = {stored.path: _Map(stored) for stored in (rows.matrix, rows.target) if _is(stored)}
 
-    def blocks(self, height: int, dtype: str) -> Iterator[np.ndarray]:
-        """The rows in order, ``height`` at a time and what is left, each block an array of its own."""
-        for start in range(0, self._table.rows, height):
-            yield self.block(start, min(start + height, self._table.rows), dtype)
-
     def block(self, start: int, stop: int, dtype: str) -> np.ndarray:
         """Rows ``start`` to ``stop``, the target as the last column.
 
@@ -167,7 +161,7 @@ class Reader:
             If a number is not finite, in the file or in ``dtype``.
         """
         out = np.empty((stop - start, self._table.columns), dtype)
-        matrix, target = self._table.matrix, self._table.target
+        matrix = self._table.matrix
         strip = max(1, STRIP // max(1, matrix.shape[1] * matrix.dtype.itemsize))
         for first in range(start, stop, strip):
             last = min(first + strip, stop)
@@ -216,7 +210,9 @@ class _Map:
         with stored.path.open("rb") as file:
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         order = "F" if stored.fortran else "C"
-        self.array: np.ndarray = np.ndarray(stored.shape, stored.dtype, self._map, stored.offset, order=order)
+        self.array: np.ndarray = np.ndarray(
+            stored.shape, stored.dtype, self._map, stored.offset, order=order
+        )
 
     def give_back(self) -> None:
         if hasattr(mmap, "MADV_DONTNEED"):

@@ -113,7 +113,9 @@ def reduce(work: Work, say: Say = lambda **_: None) -> tuple[dict[str, np.ndarra
 
 
 def _loaded(work: Work) -> Backend:
-    backend = registry.find([Path(file) for file in work.files]).backend(work.backend)
+    backend = registry.find().backend(work.backend)
+    if reason := backend.unusable():
+        raise XpbenchError(f"--backend {work.backend}: {reason}")
     if reason := backend.declines(work.dtype):
         raise XpbenchError(f"--dtype {work.dtype}: {reason}")
     try:

@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 PCA, LSTSQ = "pca", "lstsq"
 
@@ -24,7 +24,6 @@ class Work:
     threads: int
     memory: int
     answer: str
-    files: tuple[str, ...] = ()
 
     @property
     def centred(self) -> bool:
@@ -35,8 +34,7 @@ class Work:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        record: dict[str, Any] = json.loads(path.read_text())
-        return cls(**record | {"files": tuple(record["files"])})
+        return cls(**json.loads(path.read_text()))
 
 
 @dataclass(frozen=True)
