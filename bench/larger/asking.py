@@ -72,7 +72,8 @@ def checked(work: Work, check: str | None) -> Work:
 
 
 def answer(work: Work, check: str | None, out: Path | None, on_rows: Callable[[int], None]) -> Answered:
-    """Has the work done in a process of its own, and compared in another; ``out`` is written before that.
+    """Has the work done in a process of its own, and compared in another; ``out`` is written before
+    that.
 
     ``on_rows`` is told how many rows have been reduced, block by block.
 

@@ -47,7 +47,8 @@ class Budget:
 
 
 def block_rows(budget: Budget, form: Form, rows: int, columns: int, itemsize: int) -> int:
-    """The rows of a block, from ``columns`` to ``rows``, of which ``form.copies`` fit beside the matrices.
+    """The rows of a block, from ``columns`` to ``rows``, of which ``form.copies`` fit beside the
+    matrices.
 
     A block that is wider than tall would be reduced to nothing smaller.
 

@@ -1,16 +1,17 @@
 """How is a matrix of any number of rows reduced, a block of rows at a time, to one of d by d?
 
-Both forms keep the number of rows, their mean and a matrix of the centred rows C = X - 1 m', written once
-against a backend's ``xp``: the scatter S = C'C, or the triangle R with R'R = C'C. Of rows that are not
-centred the mean is left at zero. A least squares problem has its target as the last column of X.
+Both forms keep the number of rows, their mean and a matrix of the centred rows C = X - 1 m', written
+once against a backend's ``xp``: the scatter S = C'C, or the triangle R with R'R = C'C. Of rows that
+are not centred the mean is left at zero. A least squares problem has its target as the last column of
+X.
 
 Two sets of n_a and n_b rows, with means m_a and m_b, have together
 
     m = m_a + n_b / n (m_b - m_a),    S = S_a + S_b + n_a n_b / n (m_b - m_a)(m_b - m_a)',
 
-whatever their sizes: Chan, Golub & LeVeque, "Algorithms for computing the sample variance", The American
-Statistician 37 (1983), equation 2.1. The mean of the rows never enters a product of theirs, and so a large
-one costs no digits.
+whatever their sizes: Chan, Golub & LeVeque, "Algorithms for computing the sample variance", The
+American Statistician 37 (1983), equation 2.1. The mean of the rows never enters a product of theirs,
+and so a large one costs no digits.
 """
 
 from collections.abc import Callable
@@ -70,8 +71,8 @@ def with_triangle(
 def components_of_gram(xp: Namespace, scatter: Array) -> tuple[Array, Array]:
     """All principal directions, a row each, and the sums of squares along them, largest first.
 
-    ``scatter (d, d) -> (d, d), (d,)``, by its eigenvalues: what is small of a singular value is lost below
-    eps^1/2 of the largest.
+    ``scatter (d, d) -> (d, d), (d,)``, by its eigenvalues: what is small of a singular value is lost
+    below eps^1/2 of the largest.
     """
     squares, vectors = xp.linalg.eigh(scatter)
     squares = xp.flip(squares)
@@ -79,7 +80,8 @@ def components_of_gram(xp: Namespace, scatter: Array) -> tuple[Array, Array]:
 
 
 def components_of_triangle(xp: Namespace, triangle: Array) -> tuple[Array, Array]:
-    """As ``components_of_gram``, by the singular values of the triangle: good down to eps of the largest."""
+    """As ``components_of_gram``, by the singular values of the triangle: good down to eps of the
+    largest."""
     _, s, vh = xp.linalg.svd(triangle, full_matrices=False)
     return vh, s * s
 
@@ -111,9 +113,10 @@ def coefficients_of_triangle(xp: Namespace, triangle: Array) -> tuple[Array, Arr
 class Form:
     """A way to reduce blocks, and what it needs.
 
-    ``copies`` is the number of arrays as large as a block that stand beside each other at most: the block
-    on the host, the library's, and its own of centring and factorizing. ``squares`` is that of arrays of d
-    by d while blocks are added, ``final`` that of arrays while the answer is made of the last one.
+    ``copies`` is the number of arrays as large as a block that stand beside each other at most: the
+    block on the host, the library's, and its own of centring and factorizing. ``squares`` is that of
+    arrays of d by d while blocks are added, ``final`` that of arrays while the answer is made of the
+    last one.
     """
 
     name: str

@@ -150,7 +150,8 @@ class Reader:
 
     def __init__(self, rows: Table) -> None:
         self._table = rows
-        self._maps = {stored.path: _Map(stored) for stored in (rows.matrix, rows.target) if _is(stored)}
+        files = [file for file in (rows.matrix, rows.target) if isinstance(file, Stored)]
+        self._maps = {file.path: _Map(file) for file in files}
 
     def block(self, start: int, stop: int, dtype: str) -> np.ndarray:
         """Rows ``start`` to ``stop``, the target as the last column.
@@ -196,23 +197,17 @@ class Reader:
         elif isinstance(target, int):
             place = target if last else column + (column >= target)
         return (
-            f"{path} holds {value} in row {row}, column {place}: expected finite numbers; leave such rows "
-            "out, or fill them in, or take a wider --dtype where it is a number too large for this one"
+            f"{path} holds {value} in row {row}, column {place}: expected finite numbers; leave such "
+            "rows out, or fill them in, or take a wider --dtype where it is a number too large for this one"
         )
-
-
-def _is(stored: int | Stored | None) -> bool:
-    return isinstance(stored, Stored)
 
 
 class _Map:
     def __init__(self, stored: Stored) -> None:
         with stored.path.open("rb") as file:
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        order = "F" if stored.fortran else "C"
-        self.array: np.ndarray = np.ndarray(
-            stored.shape, stored.dtype, self._map, stored.offset, order=order
-        )
+        flat = np.frombuffer(self._map, stored.dtype, int(np.prod(stored.shape)), stored.offset)
+        self.array = flat.reshape(stored.shape, order="F" if stored.fortran else "C")
 
     def give_back(self) -> None:
         if hasattr(mmap, "MADV_DONTNEED"):

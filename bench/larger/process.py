@@ -1,4 +1,4 @@
-"""The process that reduces a matrix within its memory: ``python -m xpbench.bench.larger.process FILE``."""
+"""The process that reduces a matrix within its memory."""
 
 import functools
 import sys
@@ -48,7 +48,8 @@ class Reduction:
         self._backend.wait((self._mean, self._square))
 
     def pca(self, count: int) -> dict[str, np.ndarray]:
-        """``components (count, d)``, their ``variances``, the ``mean``, and the ``spectrum`` of all d."""
+        """``components (count, d)``, their ``variances``, the ``mean``, and the ``spectrum`` of all
+        d."""
         vectors, squares = self._fetched(self._components(self._square))
         spectrum = squares / (self.rows - 1)
         (mean,) = self._fetched((self._mean,))
@@ -60,8 +61,8 @@ class Reduction:
         }
 
     def lstsq(self) -> dict[str, np.ndarray]:
-        """``coefficients (d,)``, the ``intercept`` (0 where none was asked for), and ``residual``, the norm
-        of what the fit leaves of the target."""
+        """``coefficients (d,)``, the ``intercept`` (0 where none was asked for), and ``residual``, the
+        norm of what the fit leaves of the target."""
         w, rest = self._fetched(self._coefficients(self._square))
         (mean,) = self._fetched((self._mean,))
         return {"coefficients": w, "intercept": mean[-1] - mean[:-1] @ w, "residual": rest}
@@ -120,13 +121,14 @@ def _loaded(work: Work) -> Backend:
         raise XpbenchError(f"--dtype {work.dtype}: {reason}")
     try:
         backend.load(Setting(work.device or backend.home, work.threads, wide=work.dtype == "float64"))
-    except Unsupported as reason:
-        raise XpbenchError(f"--backend {work.backend}: {reason}") from reason
+    except Unsupported as fault:
+        raise XpbenchError(f"--backend {work.backend}: {fault}") from fault
     return backend
 
 
 def _warm(backend: Backend, form: Form, work: Work) -> None:
-    """Once through all that is called, small: what a library loads, starts and keeps is there after it."""
+    """Once through all that is called, small: what a library loads, starts and keeps is there after
+    it."""
     rows = np.random.default_rng(0).standard_normal((WARM_ROWS, WARM_COLUMNS)).astype(work.dtype)
     trial = Reduction(backend, form, WARM_COLUMNS, work.dtype, centred=work.centred)
     trial.add(rows)
@@ -173,8 +175,8 @@ def _words(error: Exception, work: Work, height: int) -> str:
     signs = ("OutOfMemory", "RESOURCE_EXHAUSTED", "allocate memory", "bad_alloc", "not enough memory")
     if isinstance(error, MemoryError) or any(sign in said for sign in signs):
         return (
-            f"{work.backend} wanted more than the {volume(work.memory)} that --memory allows, with blocks "
-            f"of {height} rows: allow more"
+            f"{work.backend} wanted more than the {volume(work.memory)} that --memory allows, with "
+            f"blocks of {height} rows: allow more"
         )
     return f"{work.backend} failed: {one_line(error)}"
 
@@ -188,7 +190,7 @@ def main(file: str) -> None:
     say(event="start", id=work.problem)
     try:
         answer, done = reduce(work, say)
-        np.savez(work.answer, allow_pickle=False, **answer)  # type: ignore[arg-type]
+        np.savez(work.answer, allow_pickle=False, **answer)
         say(event="done", id=work.problem, **asdict(done))
     except XpbenchError as fault:
         say(event="fault", id=work.problem, text=str(fault))

@@ -1,8 +1,8 @@
 """How much memory does this process hold, and how is it kept from taking more?
 
-Linux tells in ``/proc/self/status``. ``VmRSS`` counts every page that is in memory: those of nobody else's
-(``RssAnon``), and those of files that are mapped (``RssFile``), libraries and data among them. ``VmHWM`` is
-the most that it ever was. ``VmData`` is what could be written to, touched or not.
+Linux tells in ``/proc/self/status``. ``VmRSS`` counts every page that is in memory: those of nobody
+else's (``RssAnon``), and those of files that are mapped (``RssFile``), libraries and data among them.
+``VmHWM`` is the most that it ever was. ``VmData`` is what could be written to, touched or not.
 """
 
 import resource
@@ -13,8 +13,8 @@ from xpbench.bench.exceptions import XpbenchError
 
 STATUS = Path("/proc/self/status")
 STACKS = 64 * 2**20
-"""Bytes of address space for the stacks of threads that a library may still start, 8 MiB each, of which it
-touches next to nothing."""
+"""Bytes of address space for the stacks of threads that a library may still start, 8 MiB each, of
+which it touches next to nothing."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,10 @@ def now(status: Path = STATUS) -> Memory:
 def keep_within(allowed: int, held: Memory) -> None:
     """Lets the system refuse memory that would take this process beyond ``allowed`` bytes.
 
-    By RLIMIT_DATA, which counts what may be written to and nobody else sees, mapped files excepted. What
-    was reserved before stays, so the limit is that and what is still allowed, and ``STACKS``. RLIMIT_AS would
-    count the mapped file, and what libraries reserve and never touch. Where the hard limit is lower, that
-    stays.
+    By RLIMIT_DATA, which counts what may be written to and nobody else sees, mapped files excepted.
+    What was reserved before stays, so the limit is that and what is still allowed, and ``STACKS``.
+    RLIMIT_AS would count the mapped file, and what libraries reserve and never touch. Where the hard
+    limit is lower, that stays.
     """
     most = held.data + max(0, allowed - held.resident) + STACKS
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)

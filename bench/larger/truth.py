@@ -1,7 +1,7 @@
-"""The process that holds an answer against another's: ``python -m xpbench.bench.larger.truth FILE``.
+"""The process that holds an answer against another's.
 
-In memory and in float64 by SciPy, or by scikit-learn's IncrementalPCA, which reads blocks as well and keeps
-the leading components of what it has seen: an approximation.
+In memory and in float64 by SciPy, or by scikit-learn's IncrementalPCA, which reads blocks as well and
+keeps the leading components of what it has seen: an approximation.
 """
 
 import json
@@ -70,8 +70,9 @@ def exact(work: Work, how: Reduced, answer: dict[str, np.ndarray]) -> Agreement:
 
 
 def incremental(work: Work, how: Reduced, answer: dict[str, np.ndarray]) -> Agreement:
-    """The sine between our components and IncrementalPCA's, which is off the truth by no more than its own
-    residual allows (``residual_limit``), and we by ours. Blocks are read twice, and never the whole."""
+    """The sine between our components and IncrementalPCA's, which is off the truth by no more than its
+    own residual allows (``residual_limit``), and we by ours. Blocks are read twice, and never the
+    whole."""
     from sklearn.decomposition import IncrementalPCA
 
     rows = table(Path(work.data), work.target)
