@@ -76,7 +76,7 @@ def coefficients_limit(
 ) -> float:
     """The limit of ``|w - x| / |x|``, where ``x (d,)`` minimises ``|a x - b|``.
 
-    ``a (n, d)`` and ``b (n,)`` are centred where the problem is, and ``mean (d + 1,)`` is what was
+    ``a`` and ``b``, of n rows or of a triangle of theirs, are centred where the problem is, and ``mean (d + 1,)`` is what was
     taken off them, else zeros. To first order w - x is A+ (f - E x) + (A'A)^-1 E'r (Higham, theorem
     20.1). A column is off by the chain of triangles times its length and by the rounding of its mean.
     The normal equations have F x - A'f in the place of A'(E x - f) for F the error of the scatter and

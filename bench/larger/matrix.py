@@ -198,7 +198,7 @@ class Reader:
             place = target if last else column + (column >= target)
         return (
             f"{path} holds {value} in row {row}, column {place}: expected finite numbers; leave such "
-            "rows out, or fill them in, or take a wider --dtype where it is a number too large for this one"
+            "rows out, or fill them in; where a number is too large for --dtype, take a wider one"
         )
 
 

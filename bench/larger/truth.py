@@ -54,8 +54,9 @@ def exact(work: Work, how: Reduced, answer: dict[str, np.ndarray]) -> Agreement:
     z = Reader(rows).block(0, rows.rows, work.dtype).astype(np.float64)
     mean = z.mean(axis=0) if work.centred else np.zeros(rows.columns)
     z -= mean
+    # Of all rows at once, which leaves singular values, lengths and solutions as they are.
+    triangle = np.linalg.qr(z, mode="r")
     if work.problem == PCA:
-        triangle = scipy.linalg.qr(z, mode="economic", overwrite_a=True, check_finite=False)[1]
         _, s, vh = scipy.linalg.svd(triangle, lapack_driver="gesvd")
         limits = pca_limits(how, s, mean, work.components)
         apart = answer["spectrum"] * (how.n - 1) - s**2
@@ -63,8 +64,8 @@ def exact(work: Work, how: Reduced, answer: dict[str, np.ndarray]) -> Agreement:
             "subspace": (sine(answer["components"], vh[: work.components]), limits["subspace"]),
             "variances": (float(np.abs(apart).max() / s[0] ** 2), limits["variances"]),
         }
-    a, b = z[:, :-1], z[:, -1]
-    x = scipy.linalg.lstsq(a, b, lapack_driver="gelsd", check_finite=False)[0]
+    a, b = triangle[:, :-1], triangle[:, -1]
+    x = scipy.linalg.lstsq(a, b, lapack_driver="gelsd")[0]
     distance = float(np.linalg.norm(answer["coefficients"] - x) / np.linalg.norm(x))
     return {"coefficients": (distance, coefficients_limit(how, a, b, x, mean))}
 

@@ -34,8 +34,8 @@ def test_a_triangular_factor_is_a_triangle_with_the_gram_matrix_of_the_rows(load
     assert r.dtype == loaded.dtype
     np.testing.assert_array_equal(r, np.triu(r))
     wide = x.astype(np.float64)
-    # R'R = (X + E)'(X + E), where a column of E is off by d reflections of n rows: n d u of its length at
-    # most (Higham, theorem 19.4, with a constant of 1).
+    # R'R = (X + E)'(X + E), where a column of E is off by d reflections of n rows: n d u of its length
+    # at most (Higham, theorem 19.4, with a constant of 1).
     lengths = np.linalg.norm(wide, axis=0)
     limit = 2 * max(shape) * d * loaded.eps * np.outer(lengths, lengths)
     assert (np.abs(r.T.astype(np.float64) @ r - wide.T @ wide) <= limit).all()

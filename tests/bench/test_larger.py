@@ -1,6 +1,7 @@
 """`xpbench larger`: files larger than the memory allowed, and every way in which one can be wrong."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -25,8 +26,7 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def write(path: Path, rows: int, columns: int, dtype: str = "float32") -> Path:
-    """Strong directions in noise, far from the origin, by a million numbers at a time. The last column is
-    the sum of the others and noise."""
+    """Strong directions in noise, far from the origin, by a million numbers at a time."""
     rng = np.random.default_rng(0)
     directions = np.linalg.qr(rng.standard_normal((columns, len(DEVIATIONS)))).Q.T
     out = np.lib.format.open_memmap(path, "w+", dtype=dtype, shape=(rows, columns))
@@ -53,7 +53,7 @@ def before(xpbench: Command, small: Path, *options: str) -> int:
 
 
 def within(xpbench: Command, memory: int, *words: Any) -> dict[str, Any]:
-    """What is told as JSON, once the process kept within ``memory`` bytes and all that was checked agrees."""
+    """What is told as JSON, by a process that kept within ``memory`` bytes and agrees."""
     answer = xpbench("larger", *words, "--memory", memory, "--json", timeout=900)
     assert answer.returncode == 0, answer.stderr
     told: dict[str, Any] = json.loads(answer.stdout)
@@ -71,8 +71,8 @@ JITTER = 2 * MIB
 def test_a_matrix_four_times_the_memory_keeps_within_it_and_agrees(
     xpbench: Command, tmp_path: Path, small: Path, check: str
 ) -> None:
-    room = 16 * MIB
-    big = write(tmp_path / "big.npy", 4 * room // (4 * 64), 64)
+    room = 8 * MIB
+    big = write(tmp_path / "big.npy", 4 * room // (4 * 32), 32)
     memory = before(xpbench, small) + room + JITTER
     told = within(xpbench, memory, "pca", big, "--components", 4, "--check", check)
     (name, *_) = told["agreement"]
@@ -85,13 +85,13 @@ def test_least_squares_of_a_matrix_four_times_the_memory_do_too(
     xpbench: Command, tmp_path: Path, small: Path, form: str
 ) -> None:
     room = 8 * MIB
-    big = write(tmp_path / "big.npy", 4 * room // (4 * 32), 32)
+    big = write(tmp_path / "big.npy", 4 * room // (4 * 16), 16)
     memory = before(xpbench, small) + room + JITTER
     words = ("lstsq", big, "--target", "-1", "--intercept", "--form", form, "--check", "exact")
     told = within(xpbench, memory, *words, "-o", "fit.npz")
     assert told["agreement"]["coefficients"]["limit"] < 0.1
     with np.load(tmp_path / "fit.npz") as answer:
-        assert answer["coefficients"].shape == (31,)
+        assert answer["coefficients"].shape == (15,)
         assert float(answer["residual"]) > 0
 
 
@@ -121,7 +121,7 @@ held = resident.now()
 resident.keep_within(held.resident + 32 * 2**20, held)
 np.ones(16 * 2**20, np.uint8)
 try:
-    np.ones(32 * 2**20 + resident.STACKS, np.uint8)
+    np.ones(48 * 2**20 + resident.STACKS, np.uint8)
 except MemoryError:
     print("refused")
 """
@@ -146,19 +146,20 @@ print(resident.now().files - start)
     assert int(answer.stdout) <= 2 * matrix.STRIP
 
 
-def test_memory_that_linux_tells_is_what_the_kernel_counts() -> None:
+def test_memory_is_told_page_by_page_as_the_system_counts_it() -> None:
     script = """
-import resource
+from pathlib import Path
 import numpy as np
 from xpbench.bench.larger import resident
 np.ones(64 * 2**20, np.uint8)
 told = resident.now()
-print(told.peak, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, told.resident)
+pages = Path("/proc/self/smaps_rollup").read_text().split("Rss:")[1].split()[0]
+print(told.peak, 1024 * int(pages), told.resident)
 """
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     peak, counted, resident = map(int, answer.stdout.split())
     # Linux adds the counts of CPUs up in batches: some hundred pages each.
-    assert abs(peak - counted) <= 4 * MIB
+    assert abs(resident - counted) <= 4 * MIB
     assert peak - resident >= 60 * MIB
 
 
@@ -214,15 +215,13 @@ def test_a_wrong_answer_is_a_disagreement_and_exit_code_1(
         "from xpbench.bench.vocabulary import Vocabulary\n"
         "Vocabulary.gram = lambda self, x: x[1:, :].T @ x[1:, :]\n"
     )
-    import os
-
     paths = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
     for check in ("exact", "incremental"):
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("PYTHONPATH", paths)
             answer = xpbench("larger", "pca", small, "--components", 2, "--check", check)
-        assert answer.returncode == (1 if check == "exact" else 0), answer.stdout + answer.stderr
-        assert ("DISAGREES" in answer.stdout) == (check == "exact")
+        assert answer.returncode == 1, answer.stdout + answer.stderr
+        assert "DISAGREES  subspace" in answer.stdout
 
 
 def test_a_residual_bounds_the_angle_and_no_more_than_that() -> None:
@@ -246,7 +245,7 @@ def test_an_amount_of_memory_is_read_as_it_is_written(text: str, size: int) -> N
 
 @pytest.mark.parametrize("text", ["", "much", "-1MB", "1e9", "0", "0MB", "1 iB", "12XB", "٣MB", "1MBB"])
 def test_what_is_no_amount_of_memory_is_refused(text: str) -> None:
-    with pytest.raises(XpbenchError, match="expected an amount, e.g. 256MB"):
+    with pytest.raises(XpbenchError, match=r"expected an amount, e\.g\. 256MB"):
         parse_bytes(text)
 
 
@@ -319,7 +318,11 @@ WRONG: dict[str, tuple[Callable[[Path], str], tuple[str, ...], str]] = {
     "nan of the target": (saved(with_one(np.nan)), ("lstsq", "--target", "2"), "row 41, column 2"),
     "nan beside the target": (saved(with_one(np.nan)), LSTSQ, "row 41, column 2"),
     "infinite": (saved(with_one(np.inf)), LSTSQ, "holds inf in row 41, column 2"),
-    "too large": (saved(with_one(1e300)), (*PCA, "--dtype", "float32"), "take a wider --dtype"),
+    "too large": (
+        saved(with_one(1e300)),
+        (*PCA, "--dtype", "float32"),
+        "where a number is too large for --dtype, take a wider one",
+    ),
     "only a target": (saved(np.ones((9, 1))), LSTSQ, "has one column, which is the target"),
     "no target": (saved(np.ones((9, 2))), ("lstsq",), "name a column, e.g. --target -1"),
     "no such column": (saved(np.ones((9, 2))), ("lstsq", "--target", "2"), "has 2 columns, 0 to 1"),
@@ -337,7 +340,7 @@ WRONG: dict[str, tuple[Callable[[Path], str], tuple[str, ...], str]] = {
     "dtype": (saved(np.ones((9, 2))), (*PCA, "--dtype", "int8"), "expected float32 or float64"),
     "check": (saved(np.ones((9, 2))), (*PCA, "--check", "all"), "expected exact or incremental"),
     "check of lstsq": (saved(np.ones((9, 2))), (*LSTSQ, "--check", "incremental"), "take --check exact"),
-    "backend": (saved(np.ones((9, 2))), (*PCA, "--backend", "nunpy"), "did you mean numpy?"),
+    "backend": (saved(np.ones((9, 2))), (*PCA, "--backend", "nunpy"), "did you mean numpy"),
     "device": (saved(np.ones((9, 2))), (*PCA, "--device", "tpu"), "numpy has no device tpu"),
     "memory": (saved(np.ones((9, 2))), (*PCA, "--memory", "much"), "expected an amount, e.g. 256MB"),
     "little memory": (saved(np.ones((9, 2))), (*PCA, "--memory", "9MB"), "allow "),
