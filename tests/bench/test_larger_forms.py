@@ -99,8 +99,8 @@ def test_a_triangle_keeps_the_small_components_that_a_gram_matrix_loses(
     numpy_backend: Backend, dtype: str, condition: float
 ) -> None:
     """The singular values fall to 1 / condition. A triangle is off by some tens of eps of the largest:
-    less than the smallest. A Gram matrix is off by as much of its square, which is more than the square of
-    the smallest: eps condition^2 is 1e3 in float32 and 2e2 in float64."""
+    less than the smallest. A Gram matrix is off by as much of its square, which is more than the square
+    of the smallest: eps condition^2 is 1e3 in float32 and 2e2 in float64."""
     n, d, eps = 2000, 6, float(np.finfo(dtype).eps)
     rng = np.random.default_rng(2)
     u, v = (np.linalg.qr(rng.standard_normal(shape)).Q for shape in ((n, d), (d, d)))
