@@ -1,5 +1,6 @@
 """How many rows may a block have, in the memory allowed?"""
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from xpbench.bench.report.quantities import volume
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 WIDE = 8
 """Bytes an entry of what is d by d: NumPy factorizes float32 in float64."""
+SPREAD = 2
+"""MiB by which what a process holds at its start differs from one to the next."""
 MARGIN = 1 / 16
 """Of what is left, kept for what nobody has counted: heaps that do not fit together, a compiler."""
 
@@ -62,11 +65,11 @@ def block_rows(budget: Budget, form: Form, rows: int, columns: int, itemsize: in
     matrices = form.squares * square
     needed = max(matrices + form.copies * smallest * row, form.final * square)
     if needed > budget.left:
-        least = budget.before + STRIP + needed / (1 - MARGIN)
+        least = math.ceil((budget.before + STRIP + needed / (1 - MARGIN)) / 2**20) + SPREAD
         raise XpbenchError(
             f"--memory allows {volume(budget.allowed)}: Python and the library hold "
             f"{volume(budget.before)} of it, and blocks of {smallest} rows and the matrices of "
             f"{columns} x {columns} that they are reduced to take {volume(needed)} more (--form "
-            f"{form.name}); allow {volume(least)} at least, or take fewer columns"
+            f"{form.name}); allow {least}MiB at least, or take fewer columns"
         )
     return min(rows, (budget.left - matrices) // (form.copies * row))

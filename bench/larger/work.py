@@ -40,7 +40,7 @@ class Work:
 @dataclass(frozen=True)
 class Done:
     """What it took. ``seconds`` go from the first read to the answer on the host; bytes are of the
-    process: ``before`` the first block, at ``peak``, and of mapped files at the ``end``."""
+    process: ``before`` the first block, at ``peak``, and ``mapped`` from files at the end."""
 
     rows: int
     columns: int

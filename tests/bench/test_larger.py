@@ -1,7 +1,9 @@
 """`xpbench larger`: files larger than the memory allowed, and every way in which one can be wrong."""
 
+import dataclasses
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,12 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xpbench.bench import cli
+from xpbench.bench import cli, registry
 from xpbench.bench.exceptions import XpbenchError
-from xpbench.bench.larger import matrix
+from xpbench.bench.larger import matrix, process, resident
 from xpbench.bench.larger.budget import Budget, block_rows, parse_bytes
 from xpbench.bench.larger.forms import FORMS
 from xpbench.bench.larger.limits import residual_limit, sine
+from xpbench.bench.larger.work import Work
 
 MIB = 2**20
 DEVIATIONS = np.array([8.0, 6.0, 5.0, 4.0])
@@ -143,6 +146,40 @@ except MemoryError:
 """
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert answer.stdout == "refused\n", answer.stderr
+
+
+def test_a_process_that_took_more_is_an_error_and_no_answer(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = resident.now()
+    work = Work("pca", str(small), None, 1, True, "gram", "numpy", "", "float64", 1, 400 * MIB, "")
+    over = dataclasses.replace(held, resident=70 * MIB, peak=400 * MIB + 1)
+    monkeypatch.setattr(resident, "now", lambda: over)
+    monkeypatch.setattr(resident, "keep_within", lambda *_: None)
+    with pytest.raises(XpbenchError, match=r"numpy took 400 MiB with blocks of 500 rows.*: allow more"):
+        process.reduce(work)
+
+
+def test_what_is_said_to_suffice_does(xpbench: Command, tmp_path: Path) -> None:
+    write(tmp_path / "wide.npy", 2000, 1000)
+    words = ("larger", "pca", "wide.npy", "--components", 4, "--memory")
+    answer = xpbench(*words, "90MB")
+    assert answer.returncode == 2
+    (least,) = re.findall(r"allow (\w+) at least", answer.stderr)
+    answer = xpbench(*words, least)
+    assert answer.returncode == 0, answer.stderr
+
+
+def test_jax_on_four_devices_gives_the_answer_of_numpy(
+    xpbench: Command, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if reason := registry.find().backend("jax").unusable():
+        pytest.skip(reason)
+    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
+    options = ("--components", 2, "--form", "qr", "--backend", "jax", "--memory", "2GB")
+    answer = xpbench("larger", "pca", small, *options, "--check", "exact")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "agrees  subspace" in answer.stdout
 
 
 def test_pages_that_were_read_are_given_back(tmp_path: Path) -> None:
