@@ -78,10 +78,10 @@ def coefficients_limit(
 
     ``a`` and ``b``, of n rows or of a triangle of theirs, are centred where the problem is, and ``mean
     (d + 1,)`` is what was taken off them, else zeros. To first order w - x is A+ (f - E x) +
-    (A'A)^-1 E'r (Higham, theorem 20.1). A column is off by the chain of triangles times its length and by the
-    rounding of its mean. The normal equations have F x - A'f in the place of A'(E x - f) for F the
-    error of the scatter and of Cholesky's method, 4 sqrt(d) + 4 (Higham, theorem 10.3, with errors that
-    are independent), and are multiplied by (A'A)^-1: the square of the condition number.
+    (A'A)^-1 E'r (Higham, theorem 20.1). A column is off by the chain of triangles times its length and
+    by the rounding of its mean. The normal equations have F x - A'f in the place of A'(E x - f) for F
+    the error of the scatter and of Cholesky's method, 4 sqrt(d) + 4 (Higham, theorem 10.3, with errors
+    that are independent), and are multiplied by (A'A)^-1: the square of the condition number.
     """
     d = a.shape[1]
     s = np.linalg.svd(np.linalg.qr(a, mode="r"), compute_uv=False)

@@ -55,7 +55,7 @@ def exact(work: Work, how: Reduced, answer: dict[str, np.ndarray]) -> Agreement:
     mean = z.mean(axis=0) if work.centred else np.zeros(rows.columns)
     z -= mean
     # Of all rows at once, which leaves singular values, lengths and solutions as they are.
-    triangle = np.linalg.qr(z, mode="r")
+    triangle = np.asarray(np.linalg.qr(z, mode="r"))
     if work.problem == PCA:
         _, s, vh = scipy.linalg.svd(triangle, lapack_driver="gesvd")
         limits = pca_limits(how, s, mean, work.components)
