@@ -71,7 +71,7 @@ JITTER = 2 * MIB
 """What a library holds before the first block differs by from one process to the next."""
 
 
-@pytest.mark.parametrize("check", ["exact", "incremental"])
+@pytest.mark.parametrize("check", ["exact", pytest.param("incremental", marks=pytest.mark.slow)])
 def test_a_matrix_four_times_the_memory_keeps_within_it_and_agrees(
     xpbench: Command, tmp_path: Path, small: Path, check: str
 ) -> None:
@@ -89,13 +89,13 @@ def test_least_squares_of_a_matrix_four_times_the_memory_do_too(
     xpbench: Command, tmp_path: Path, small: Path, form: str
 ) -> None:
     room = 8 * MIB
-    big = write(tmp_path / "big.npy", 4 * room // (4 * 16), 16)
+    big = write(tmp_path / "big.npy", 4 * room // (4 * 8), 8)
     memory = before(xpbench, small) + room + JITTER
     words = ("lstsq", big, "--target", "-1", "--intercept", "--form", form, "--check", "exact")
     told = within(xpbench, memory, *words, "-o", "fit.npz")
     assert told["agreement"]["coefficients"]["limit"] < 0.1
     with np.load(tmp_path / "fit.npz") as answer:
-        assert answer["coefficients"].shape == (15,)
+        assert answer["coefficients"].shape == (7,)
         assert float(answer["residual"]) > 0
 
 
