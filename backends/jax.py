@@ -94,6 +94,34 @@ class JaxVocabulary(Vocabulary):
         r = self._jax.numpy.linalg.qr(self.concat([a, b[:, None]], axis=1), mode="r")
         return self.solve_triangular(r[:n, :n], r[:n, n], lower=False)
 
+    def gram(self, x: Array) -> Array:
+        psum = self._jax.lax.psum
+        return self._by_rows(lambda part: part.T @ part, lambda part: psum(part.T @ part, "rows"), x)
+
+    def triangular_factor(self, x: Array) -> Array:
+        def factor(part: Array) -> Array:
+            return self._jax.numpy.linalg.qr(part, mode="r")
+
+        def reduced(part: Array) -> Array:
+            return factor(self._jax.lax.all_gather(factor(part), "rows", tiled=True))
+
+        return self._by_rows(factor, reduced, x)
+
+    def _by_rows(self, alone: Function, together: Function, x: Array) -> Array:
+        """``together`` of a share of the rows on every local device, where each has as many rows as
+        columns; else ``alone`` of all. Rows of zeros make the shares equal: they change neither form."""
+        jax, first = self._jax, self._jax.config.jax_default_device
+        devices = jax.local_devices(backend=first.platform)
+        n, d = x.shape
+        # A card that was named by its number is meant alone.
+        if first != devices[0] or len(devices) == 1 or n < len(devices) * d:
+            return alone(x)
+        mesh = jax.sharding.Mesh(devices, ("rows",))
+        spread, whole = jax.sharding.PartitionSpec("rows"), jax.sharding.PartitionSpec()
+        # That all devices hold the same after a gather is not seen by the check.
+        call = jax.shard_map(together, mesh=mesh, in_specs=spread, out_specs=whole, check_vma=False)
+        return call(jax.numpy.pad(x, ((0, -n % len(devices)), (0, 0))))
+
     def gather(self, x: Array, indices: Array, *, axis: int = 0) -> Array:
         # By default every entry would be compared with the bounds once more, to fill with NaN.
         return self.take(x, indices, axis=axis, mode="clip")

@@ -120,6 +120,9 @@ class TorchVocabulary(Vocabulary):
     def lstsq(self, a: Array, b: Array) -> Array:
         return self._torch.linalg.lstsq(a, b[:, None], driver="gels").solution[:, 0]
 
+    def triangular_factor(self, x: Array) -> Array:
+        return self._torch.linalg.qr(x, mode="r").R
+
     def gather(self, x: Array, indices: Array, *, axis: int = 0) -> Array:
         # index_select was six to sixteen times faster than x[indices].
         if indices.ndim == 1:

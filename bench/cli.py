@@ -17,6 +17,7 @@ from xpbench.bench.commands.compare import compare
 from xpbench.bench.commands.cost import cost
 from xpbench.bench.commands.crossover import crossover
 from xpbench.bench.commands.doctor import doctor
+from xpbench.bench.commands.larger import larger
 from xpbench.bench.commands.plot import plot
 from xpbench.bench.commands.report import report
 from xpbench.bench.commands.table import table
@@ -232,6 +233,7 @@ app.command(epilog="Example: xpbench cost gradient_descent pca --backend torch")
 app.command(epilog="Example: xpbench doctor --threads 4")(doctor)
 app.command(epilog="Example: xpbench calibrate --backend numpy --comparisons 40")(calibrate)
 app.command(epilog="Example: xpbench check results/published/*/ --strict")(check)
+app.add_typer(larger, name="larger")
 
 
 @listing.command("kernels", epilog="Example: xpbench list kernels my_kernel.py --json")

@@ -176,6 +176,19 @@ class Vocabulary:
         q, r = self.linalg.qr(a)
         return self.solve_triangular(r, q.T @ b, lower=False)
 
+    # Tall matrices
+
+    def gram(self, x: Array) -> Array:
+        """``x' x``, of ``x (n, d) -> (d, d)``; a backend may divide the rows over its devices."""
+        return x.T @ x
+
+    def triangular_factor(self, x: Array) -> Array:
+        """``R`` of ``x = Q R``, without ``Q``: ``(n, d) -> (min(n, d), d)``, upper triangular.
+
+        The signs of its rows are the library's. A backend may divide the rows over its devices.
+        """
+        return self.linalg.qr(x)[1]
+
     # Indices
 
     def gather(self, x: Array, indices: Array, *, axis: int = 0) -> Array:

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import typer
 
-from xpbench.bench import cli, journal, noise, runner
+from xpbench.bench import cli, journal, noise, process, runner
 
 COMMAND = typer.main.get_command(cli.app)
 TEXTS = [
@@ -77,6 +78,8 @@ def entry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any) -> Any:
     monkeypatch.setattr(runner, "execute", measured)
     monkeypatch.setattr(runner, "interleave", measured)
     monkeypatch.setattr(noise, "probe", measured)
+    monkeypatch.setattr(process, "supervise", measured)
+    np.save("data.npy", np.ones((4, 2)))
     monkeypatch.setattr("signal.signal", lambda *_: None)
     monkeypatch.setattr("os.sched_setaffinity", lambda *_: None)
 
@@ -110,6 +113,8 @@ def base_of(words: tuple[str, ...], run: Path) -> list[str]:
         ("calibrate",): ["matmul", "--backend", "numpy"],
         ("check",): [stored],
         ("cost",): ["matmul", "--backend", "numpy"],
+        ("larger", "pca"): ["data.npy", "--components", "1"],
+        ("larger", "lstsq"): ["data.npy", "--target", "0"],
     }
     return needed.get(words, [])
 

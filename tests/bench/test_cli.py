@@ -113,7 +113,18 @@ def test_a_device_that_no_backend_has_measures_nothing_exit_code_3(xpbench) -> N
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["run"], ["verify"], ["table"], ["plot"], ["list"], ["list", "kernels"]]
+    "command",
+    [
+        [],
+        ["run"],
+        ["verify"],
+        ["table"],
+        ["plot"],
+        ["list"],
+        ["list", "kernels"],
+        ["larger"],
+        ["larger", "pca"],
+    ],
 )
 def test_every_command_has_help_with_an_example(xpbench, command: list[str]) -> None:
     answer = xpbench(*command, "--help")

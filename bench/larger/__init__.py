@@ -1,0 +1,1 @@
+"""Principal components and least squares of a matrix that does not fit into the memory allowed."""
