@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,8 +20,9 @@ MARK = "XPBENCH_OF"
 """The environment variable by which what this process starts is known, and all that comes of it."""
 OWN = f"{os.getpid()}-{secrets.token_hex(4)}"
 """Its value: our process id, and something that no other process of that id had."""
-ROUNDS = 20
-"""A process can start another while it is being ended; so often we look again."""
+ROUNDS, PAUSE_SECONDS = 100, 0.01
+"""A process can start another while it is being ended, and on a busy machine takes its time to go: so
+often we look again."""
 
 
 def marked(mark: str, processes: Path = Path("/proc")) -> list[int]:
@@ -45,6 +47,7 @@ def end_all(mark: str = OWN) -> None:
         for process in found:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(process, signal.SIGKILL)
+        time.sleep(PAUSE_SECONDS)
 
 
 @contextlib.contextmanager

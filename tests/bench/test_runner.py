@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from processes import alive
 from xpbench.bench import beginning, journal, preparation, runner
 from xpbench.bench.measurement import Measurement
 from xpbench.bench.plan import Request
@@ -216,7 +217,7 @@ def test_an_interrupted_run_can_be_shown_and_resumed_without_measuring_twice(
     assert "Traceback" not in errors
     assert f"xpbench run k0_file.py k1_file.py k2_file.py --resume {folder}" in errors
     assert "k0" in output
-    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+    assert not any(map(alive, workers))
 
     before = (folder / "journal.jsonl").read_text().splitlines()
     assert 3 <= len(before) < 12
