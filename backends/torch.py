@@ -118,7 +118,7 @@ class TorchVocabulary(Vocabulary):
         return x if b.ndim > 1 else x[:, 0]
 
     def lstsq(self, a: Array, b: Array) -> Array:
-        # With pivots is faster on the CPU, if no singular value is taken for zero; cards have gels alone.
+        # On the CPU pivots are faster, where no singular value is taken for zero; cards have gels alone.
         how = {"driver": "gelsy", "rcond": 0.0} if a.device.type == "cpu" else {"driver": "gels"}
         return self._torch.linalg.lstsq(a, b[:, None], **how).solution[:, 0]
 
