@@ -104,7 +104,7 @@ Cluster = Annotated[
     typer.Option(
         "--cluster",
         metavar="ADDRESS|slurm",
-        help="Measure on other machines: the workers of the Dask scheduler at tcp://HOST:PORT, or Slurm's.",
+        help="Measure on the workers of the Dask scheduler at tcp://HOST:PORT, or on Slurm's nodes.",
     ),
 ]
 Slurm = Annotated[

@@ -109,8 +109,7 @@ def prepare(
     it is not this one. ``every_backend`` takes all that can be
     used, rather than the default ones, where the request names none. ``roofs`` are measured, unless
     it says otherwise, where there are forks enough for a verdict. ``known`` are the states of all
-    backends and ``most_memory`` the bytes there are where other machines are to measure, of which nothing
-    is asked here.
+    backends, and ``most_memory`` the bytes there are, where other machines are to measure.
     """
     preset = PRESETS.get(request.preset, PRESETS["default"])
     forks = _whole("forks", preset.forks if forks is None else forks, 1, MOST_FORKS)

@@ -3,11 +3,11 @@
 A block is a chunk of one fork in all its environments, back to back on one machine: a ratio is never
 taken between machines. ``measure`` is what a cluster runs; it can be imported, and takes and gives JSON.
 
-It is no other way of measuring than a local run's: it calls ``runner.execute`` with a job of one fork, into
-a folder of its own. The seam is ``scratch.Scratch``: a local run opens one for its length, a process of a
-cluster keeps one as long as it lives, so that inputs and oracles are made once a process. A local run does
-what it did before, without a detour through JSON. Second turns are given where a fork ends, which here is
-where a block ends.
+It is no other way of measuring than a local run's: it calls ``runner.execute`` with a job of one fork,
+into a folder of its own. The seam is ``scratch.Scratch``: a local run opens one for its length, a
+process of a cluster keeps one as long as it lives, so that inputs and oracles are made once a process.
+A local run does what it did before, with no detour through JSON. Second turns are given where a fork
+ends, which here is where a block ends.
 """
 
 import atexit
@@ -114,7 +114,7 @@ class _Notes(Observer):
 
 
 def describe(question: Mapping[str, Any]) -> dict[str, Any]:
-    """The ``Node`` that this machine is, as JSON; asked are ``backends``, some of which ``files`` declare."""
+    """The ``Node`` that this machine is, as JSON; asked are ``backends``, of ``files`` too."""
     found = _registry(question["files"])
     states = probe.states(found, question["backends"])
     told = {name: vars(state) for name, state in states.items()}

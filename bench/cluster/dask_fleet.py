@@ -73,6 +73,7 @@ class DaskFleet:
         answers = {}
         for address, worker in self._workers.items():
             answers[_name(address, worker)] = self._answer(address, worker)
+        self._notes += _crowded(answers)
         return answers
 
     def require(self, faults_of: Callable[[Node], list[str]]) -> None:
@@ -100,8 +101,8 @@ class DaskFleet:
             ) from None
         except Exception as fault:
             raise XpbenchError(
-                f"{name} cannot tell what is installed there ({one_line(fault)}): install the xpbench there "
-                "that is installed here"
+                f"{name} cannot tell what is installed there ({one_line(fault)}): install the xpbench "
+                "there that is installed here"
             ) from None
         self._asked[address].node = Node(**answer)
         return answer
@@ -148,8 +149,7 @@ class DaskFleet:
                 self._ask(address)
             elif asked.node is None and not asked.refused and asked.future.done():
                 try:
-                    self._answer(address, worker)
-                    faults = self.faults_of(asked.node) if self.faults_of else []
+                    faults = self._faults(self._answer(address, worker))
                 except XpbenchError as fault:
                     asked.refused = True
                     self._notes.append(f"left out: {fault}")
@@ -158,6 +158,9 @@ class DaskFleet:
                 self._notes.append(
                     f"{name} is left out, it {'; '.join(faults)}" if faults else f"{name} takes part now"
                 )
+
+    def _faults(self, answer: Mapping[str, Any]) -> list[str]:
+        return self.faults_of(Node(**answer)) if self.faults_of else []
 
     def send(self, block: Block, place: Place) -> None:
         address = next(a for a, worker in self._workers.items() if _name(a, worker) == place.name)
@@ -198,7 +201,7 @@ class DaskFleet:
             if type(fault).__module__.startswith("distributed"):
                 return Ended(block, place, None, f"the worker is gone ({type(fault).__name__})")
             raise XpbenchError(
-                f"{place.name}: the block could not be measured: {one_line(fault)}"
+                f"{place.name}: its block could not be measured ({one_line(fault)})"
             ) from fault
         return Ended(block, place, _result(answer))
 
@@ -247,7 +250,10 @@ def connect(address: str) -> DaskFleet:
 
 
 def _result(answer: Mapping[str, Any]) -> Result:
-    return Result(**{name: tuple(v) if isinstance(v, list) else v for name, v in answer.items()})
+    told: dict[str, Any] = {
+        name: tuple(part) if isinstance(part, list) else part for name, part in answer.items()
+    }
+    return Result(**told)
 
 
 def _name(address: str, worker: Mapping[str, Any]) -> str:
@@ -259,8 +265,20 @@ def _cards(worker: Mapping[str, Any]) -> float:
     return float((worker.get("resources") or {}).get(CARD, 0))
 
 
+def _crowded(answers: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What is to be said of workers that share a machine."""
+    by_machine: dict[str, list[str]] = {}
+    for name, answer in answers.items():
+        by_machine.setdefault(answer["machine"]["id"], []).append(name)
+    return [
+        f"{', '.join(names)} are on one machine and disturb each other: start one worker a machine"
+        for names in by_machine.values()
+        if len(names) > 1
+    ]
+
+
 def _threads(name: str, worker: Mapping[str, Any]) -> str:
     return (
-        f"{name} has {worker['nthreads']} threads, and a worker measures one thing at a time: start it with "
-        "--nthreads 1"
+        f"{name} has {worker['nthreads']} threads, and a worker measures one thing at a time: start it "
+        "with --nthreads 1"
     )

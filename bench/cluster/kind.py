@@ -9,8 +9,8 @@ from typing import Any
 
 GIB = 2**30
 COMPARED = ("cpu", "cores", "system", "python", "cards")
-"""What two machines of one kind have in common, beside their memory in whole GiB, and the versions of the
-libraries, in which a worker may not differ at all."""
+"""What two machines of one kind have in common, beside their memory in whole GiB, and the versions of
+libraries, in which no worker may differ."""
 _NOISE = re.compile(r"\((?:r|tm|c)\)|@.*|\b(?:cpu|processor)\b", re.IGNORECASE)
 
 

@@ -41,7 +41,7 @@ def prepared(
     found = registry.find(files)
     named = [name for name in request.backends if not name.endswith(".py")]
     chosen = preparation.chosen_backends(found, named)
-    chosen += [backend.name for file in files for backend in found.backends_of(file)]
+    chosen += [name for file in files for name in found.backends_of(file)]
     nodes = _ask(fleet, found, list(dict.fromkeys(chosen)))
     with_card = {place.name for place in fleet.free() if place.card}
     states = {name: _state(found, name, nodes, with_card) for name in found.backends}
@@ -99,17 +99,12 @@ def begin(plan: Plan, folder: Path) -> None:
 
 def queue(job: Job, expected: Expected, kept: Gathering) -> Queue:
     """The blocks of ``job`` that are not measured yet."""
-    files = {_carried(file): file.read_text() for file in job.registry.files}
+    files = {sources.name_of(file): file.read_text() for file in job.registry.files}
     return schedule.queue_of(job, expected, files, kept.progress, kept.homes)
 
 
-def _carried(file: Path) -> str:
-    """A name under which a user's file is written on a worker: below a folder, whatever it is called."""
-    return sources.name_of(file)
-
-
 def _ask(fleet: Fleet, found: Registry, backends: Sequence[str]) -> dict[str, Node]:
-    files = {_carried(file): file.read_text() for file in found.files}
+    files = {sources.name_of(file): file.read_text() for file in found.files}
     answers = fleet.ask({"backends": list(backends), "files": files})
     return {name: Node(**answer) for name, answer in answers.items()}
 

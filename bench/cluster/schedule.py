@@ -44,8 +44,8 @@ class Queue:
     """The blocks that are still to be sent.
 
     The kind of machine that takes the first fork of a chunk is the home of the chunk: it gets the other
-    forks too, unless no machine of the kind is left. A machine finishes what is at home with it before it
-    takes a chunk that has no home yet, so that few chunks are half done at any time.
+    forks too, unless no machine of the kind is left. A machine finishes what is at home with it before
+    it takes a chunk that has no home yet, so that few chunks are half done at any time.
     """
 
     waiting: list[tuple[int, Block]]
@@ -117,7 +117,7 @@ class Queue:
 def queue_of(
     job: Job, expected: Expected, files: dict[str, str], progress: Progress, homes: dict[str, str]
 ) -> Queue:
-    """All blocks of a run, fork by fork within a chunk; ``homes`` tells by case id the kind that has it."""
+    """All blocks of a run, a chunk after the other; ``homes`` tells by case id which kind has it."""
     settings: Settings = replace(job.settings, chunk=ONE_CHUNK)
     waiting: list[tuple[int, Block]] = []
     found: dict[int, str] = {}

@@ -66,8 +66,8 @@ def refusal(faults: Mapping[str, list[str]]) -> str:
 
 
 def check(nodes: Mapping[str, Node], expected: Expected, everywhere: set[str]) -> None:
-    """Raises ``XpbenchError`` unless the machines have what is ``expected``: the backends that are to run
-    ``everywhere``, and of the others the same or nothing usable."""
+    """Raises ``XpbenchError`` unless the machines have what is ``expected``: the backends that are to
+    run ``everywhere``, and of the others the same or nothing usable."""
     faults = {
         name: found for name, node in nodes.items() if (found := faults_of(node, expected, everywhere))
     }

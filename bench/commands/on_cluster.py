@@ -6,7 +6,6 @@ import shlex
 import signal
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.output import announce, console_of_output, print_tables, say, tell, write
 
 if TYPE_CHECKING:
+    from xpbench.bench.cluster.block import Expected
     from xpbench.bench.cluster.fleet import Fleet
     from xpbench.bench.plan import Request
     from xpbench.bench.preparation import Plan
@@ -56,14 +56,14 @@ def run(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Measures on the machines that ``cluster`` names; ``options`` are those of ``preparation.prepare``."""
+    """Measures on the machines that ``cluster`` names, with ``options`` of ``preparation.prepare``."""
     from xpbench.bench import groups, journal
     from xpbench.bench.cluster import planning
 
     if cluster is None:
         raise XpbenchError(
-            f"{resume} was measured on a cluster: add --cluster, or complete the run of one kind of machine "
-            f"on a machine like it, one of {', '.join(map(str, groups.groups_in(resume or Path())))}"
+            f"{resume} was measured on a cluster: add --cluster, or complete what one kind of machine "
+            f"has begun on a machine like it ({', '.join(map(str, groups.groups_in(resume or Path())))})"
         )
     if options.get("until_clear"):
         raise XpbenchError("--until-clear beside --cluster: give more --forks instead")
@@ -99,7 +99,7 @@ def _new_folder(preset: str) -> Path:
 def _measure(
     fleet: "Fleet",
     prepared: "Plan",
-    expected: Any,
+    expected: "Expected",
     folder: Path,
     cluster: str,
     quiet: bool,
@@ -111,7 +111,7 @@ def _measure(
     from xpbench.bench.cluster.gathering import Gathering
     from xpbench.bench.progress import observer_of
 
-    job = replace(prepared.job(folder))
+    job = prepared.job(folder)
     with lock.writing(folder, tell):
         gathering = Gathering.of(folder, groups.plan_of(folder), tuple(prepared.words))
         queue = planning.queue(job, expected, gathering)
