@@ -40,6 +40,29 @@ def runs_of(paths: Iterable[Path]) -> list[Path]:
     return found
 
 
+def pairs_of(base: Path, new: Path) -> list[tuple[Path, Path]]:
+    """The runs that are compared: those of the same kind of machine, where both are folders of groups,
+    or the only one that a folder of groups holds.
+
+    Raises
+    ------
+    XpbenchError
+        If there is no such pair.
+    """
+    before, after = runs_of([base]), runs_of([new])
+    if is_folder_of_groups(base) and is_folder_of_groups(new):
+        named = {group.name: group for group in after}
+        pairs = [(group, named[group.name]) for group in before if group.name in named]
+    else:
+        pairs = [(before[0], after[0])] if len(before) == len(after) == 1 else []
+    if not pairs:
+        raise XpbenchError(
+            f"{base} and {new} share no kind of machine: name a run of each, of "
+            f"{', '.join(map(str, [*before, *after]))}"
+        )
+    return pairs
+
+
 def words_of(paths: Iterable[Path]) -> list[str]:
     """For every folder of groups among ``paths``, a line a group: its name, and the kind of machine."""
     lines = []

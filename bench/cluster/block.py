@@ -138,6 +138,14 @@ def measure(asked: Mapping[str, Any]) -> dict[str, Any]:
     return record
 
 
+def result_of(answer: Mapping[str, Any]) -> Result:
+    """The result that ``measure`` gave as JSON."""
+    told: dict[str, Any] = {
+        name: tuple(part) if isinstance(part, list) else part for name, part in answer.items()
+    }
+    return Result(**told)
+
+
 def differences(expected: Expected, here: Expected) -> list[str]:
     """What is installed ``here`` otherwise than ``expected``, in words."""
     if here.xpbench != expected.xpbench:

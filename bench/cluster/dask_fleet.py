@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xpbench.bench.cluster import block as work
-from xpbench.bench.cluster.block import Block, Node, Result
+from xpbench.bench.cluster.block import Block, Node, result_of
 from xpbench.bench.cluster.fleet import Ended, Lost, Place
 from xpbench.bench.cluster.kind import kind_of
 from xpbench.bench.exceptions import XpbenchError, one_line
@@ -203,7 +203,7 @@ class DaskFleet:
             raise XpbenchError(
                 f"{place.name}: its block could not be measured ({one_line(fault)})"
             ) from fault
-        return Ended(block, place, _result(answer))
+        return Ended(block, place, result_of(answer))
 
     def _forget(self, address: str, cancel: bool = True) -> None:
         future, _, _ = self._running.pop(address)
@@ -247,13 +247,6 @@ def connect(address: str) -> DaskFleet:
             "`dask scheduler`, which prints its address"
         ) from None
     return DaskFleet(client, address)
-
-
-def _result(answer: Mapping[str, Any]) -> Result:
-    told: dict[str, Any] = {
-        name: tuple(part) if isinstance(part, list) else part for name, part in answer.items()
-    }
-    return Result(**told)
 
 
 def _name(address: str, worker: Mapping[str, Any]) -> str:

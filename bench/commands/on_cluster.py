@@ -37,8 +37,13 @@ def connect(cluster: str, slurm: Sequence[str], folder: Path) -> "Fleet":
         if slurm:
             raise XpbenchError(f"--slurm beside --cluster {cluster}: it is for --cluster slurm alone")
         return dask_fleet.connect(cluster)
+    from xpbench.bench.cluster import slurm_fleet
+
+    if cluster in slurm_fleet.EXECUTORS:
+        return slurm_fleet.connect(cluster, slurm, folder)
     raise XpbenchError(
-        f"--cluster {cluster!r}: expected the address of a Dask scheduler, e.g. tcp://node1:8786"
+        f"--cluster {cluster!r}: expected the address of a Dask scheduler, e.g. tcp://node1:8786, or "
+        f"{' or '.join(slurm_fleet.EXECUTORS)}"
     )
 
 
@@ -82,7 +87,7 @@ def run(
             planning.begin(prepared, folder)
         if not quiet:
             tell(f"results go to {folder}, a folder for every kind of machine")
-        _measure(fleet, prepared, expected, folder, cluster, quiet, as_json)
+        _measure(fleet, prepared, expected, folder, cluster, slurm, quiet, as_json)
     statuses = _answer(folder, as_json)
     if not quiet:
         named = shlex.quote(str(folder))
@@ -102,6 +107,7 @@ def _measure(
     expected: "Expected",
     folder: Path,
     cluster: str,
+    slurm: Sequence[str],
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -119,21 +125,22 @@ def _measure(
             with observer_of({"": job}, gathering.progress, quiet=quiet) as observer:
                 sweep.measure(queue, gathering, fleet, observer)
         except Lost as fault:
-            raise XpbenchError(f"{fault}: {_how_to_resume(prepared, folder, cluster)}") from None
+            raise XpbenchError(f"{fault}: {_how_to_resume(prepared, folder, cluster, slurm)}") from None
         except KeyboardInterrupt:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             fleet.close()
             if groups.groups_in(folder):
                 _answer(folder, as_json)
-            tell(f"\nInterrupted: {_how_to_resume(prepared, folder, cluster)}")
+            tell(f"\nInterrupted: {_how_to_resume(prepared, folder, cluster, slurm)}")
             raise typer.Exit(INTERRUPTED) from None
 
 
-def _how_to_resume(prepared: "Plan", folder: Path, cluster: str) -> str:
+def _how_to_resume(prepared: "Plan", folder: Path, cluster: str, slurm: Sequence[str]) -> str:
     from xpbench.bench import sources
 
     files = sources.of_users(prepared.registry.files)
     words = ["xpbench", "run", *files, "--resume", str(folder), "--cluster", cluster]
+    words += [word for option in slurm for word in ("--slurm", option)]
     return f"what came is kept, and the rest is measured by `{shlex.join(words)}`"
 
 
