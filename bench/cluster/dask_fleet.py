@@ -1,6 +1,7 @@
 """The workers of a Dask scheduler as the machines of a run."""
 
 import itertools
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
@@ -235,10 +236,7 @@ def connect(address: str) -> DaskFleet:
         import distributed
     except ImportError:
         raise XpbenchError(f"--cluster {address} needs Dask: pip install 'xpbench[cluster]'") from None
-    # What it would say of lost connections, we say in a line of our own.
-    import logging
-
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    _silence()
     try:
         client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as fault:
@@ -247,6 +245,13 @@ def connect(address: str) -> DaskFleet:
             "`dask scheduler`, which prints its address"
         ) from None
     return DaskFleet(client, address)
+
+
+def _silence() -> None:
+    """What Dask would say of lost connections in many lines, tracebacks among them, we say in one."""
+    for name in list(logging.root.manager.loggerDict):
+        if name.split(".")[0] in ("distributed", "tornado", "asyncio"):
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def _name(address: str, worker: Mapping[str, Any]) -> str:

@@ -105,8 +105,10 @@ class Queue:
     def _with_roofs(self, block: Block, place: Place) -> Block:
         """Roofs are measured once a kind of machine, in the first fork and in the last."""
         settings = block.settings
-        if not settings.roofs or block.fork not in (0, settings.forks - 1):
+        if not settings.roofs:
             return block
+        if block.fork not in (0, settings.forks - 1):
+            return replace(block, settings=replace(settings, roofs=False))
         kind = place.kind.id if place.kind else ""
         due = {(kind, block.fork, c.backend, c.device, c.dtype) for c in block.cases}
         wanted = bool(due - self.roofed)

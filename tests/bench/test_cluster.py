@@ -1,11 +1,8 @@
 """A run over several machines: every case and fork once, whoever is lost or comes, and nothing mixed."""
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +12,8 @@ import pytest
 
 from dask_cluster import DaskCluster, dask_cluster
 from processes import wait_until
-from xpbench.bench import groups, journal, log
-from xpbench.bench.measurement import Measurement
+from sweeps import expected, lines, options, start
+from xpbench.bench import groups
 
 pytest.importorskip("distributed", reason="Dask is not installed: pip install 'xpbench[cluster]'")
 
@@ -29,38 +26,6 @@ SIZES = tuple(range(FIRST_SIZE, FIRST_SIZE + CASES))
 def cluster(tmp_path: Path) -> Iterator[DaskCluster]:
     with dask_cluster(tmp_path, workers=2) as started:
         yield started
-
-
-def options(sizes: tuple[int, ...], forks: int, address: str) -> list[str]:
-    chosen = [word for n in sizes for word in ("--size", f"n={n}")]
-    timed = ["--backend", "numpy", "--no-roofs", "--forks", str(forks), "--time", "0.02"]
-    return [*chosen, *timed, "--out", "run", "--cluster", address]
-
-
-def start(folder: Path, *arguments: str | Path) -> "subprocess.Popen[str]":
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
-    return subprocess.Popen(
-        [sys.executable, "-m", "xpbench", "run", *map(str, arguments)],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def lines(run: Path) -> list[tuple[str, int]]:
-    """Case and fork of every line of the journals there are now, a retried one twice."""
-    return [
-        Measurement.from_json(log.opened(line, sealed=True)).key
-        for group in groups.groups_in(run)
-        for _, line in log.lines(group / journal.JOURNAL)
-    ]
-
-
-def expected(sizes: tuple[int, ...], forks: int) -> Counter[tuple[str, int]]:
-    keys = ((f"double[n={n}]/numpy@cpu/float32", fork) for n in sizes for fork in range(forks))
-    return Counter(keys)
 
 
 def test_a_small_sweep_is_an_ordinary_run_that_every_command_reads(
