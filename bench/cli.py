@@ -158,6 +158,7 @@ def run(
             options,
             out=out,
             resume=resume,
+            cpus=cpus,
             dry_run=dry_run,
             strict=strict,
             quiet=quiet,

@@ -49,6 +49,7 @@ class DaskFleet:
     _running: dict[str, tuple[Any, Block, Place]] = field(default_factory=dict)
     _workers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     _looked: float = 0.0
+    _told_of_none: bool = False
     _notes: list[str] = field(default_factory=list)
     _numbers: Any = field(default_factory=itertools.count)
 
@@ -125,6 +126,9 @@ class DaskFleet:
         if time.monotonic() - self._looked > LOOK_SECONDS:
             self._look()
             self._welcome()
+            if not self._workers and not self._told_of_none:
+                self._notes.append(f"{self.address} has no worker any more: waiting for one")
+            self._told_of_none = not self._workers
         busy = {place.name for _, _, place in self._running.values()}
         return [place for place in self._places() if place.name not in busy]
 

@@ -56,6 +56,7 @@ def run(
     *,
     out: Path | None,
     resume: Path | None,
+    cpus: str | None,
     dry_run: bool,
     strict: bool,
     quiet: bool,
@@ -70,6 +71,8 @@ def run(
             f"{resume} was measured on a cluster: add --cluster, or complete what one kind of machine "
             f"has begun on a machine like it ({', '.join(map(str, groups.groups_in(resume or Path())))})"
         )
+    if cpus is not None:
+        raise XpbenchError("--cpus beside --cluster: start the workers on them, with taskset -c")
     if options.get("until_clear"):
         raise XpbenchError("--until-clear beside --cluster: give more --forks instead")
     if resume is None and out is not None and not dry_run:
