@@ -173,11 +173,7 @@ def run(
     else:
         if out is not None and not dry_run:
             journal.check_free(out)
-        prepared = preparation.prepare(
-            kernels or [],
-            request,
-            **options,
-        )
+        prepared = preparation.prepare(kernels or [], request, **options)
     account.add({"imports": prepared.asking_s})
     announce(prepared, quiet=quiet and not dry_run)
     if dry_run:

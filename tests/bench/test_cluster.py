@@ -62,8 +62,9 @@ def test_workers_with_several_threads_are_refused(
     with dask_cluster(tmp_path, workers=0) as cluster:
         none = xpbench("run", write_kernel(), *options((8,), 1, cluster.address))
         assert none.returncode == 2
-            assert "has no worker" in none.stderr
+        assert "has no worker" in none.stderr
         bound = xpbench("run", "--cpus", "0", *options((8,), 1, cluster.address))
+        assert bound.returncode == 2
         assert "taskset" in bound.stderr
         cluster.start_worker("wide", threads=2)
         answer = xpbench("run", write_kernel(), *options((8,), 1, cluster.address))
