@@ -91,11 +91,12 @@ def other_xpbench(folder: Path, file: str, before: str, after: str) -> Path:
     "file, before, after, told",
     [
         ("__init__.py", "__version__ = ", '__version__ = "9.9.9"  # ', "has xpbench 9.9.9"),
-        (
+        pytest.param(
             "bench/turn.py",
             "POLL_SECONDS = 0.2",
             "POLL_SECONDS = 0.3",
             "has another xpbench/bench/turn.py",
+            marks=pytest.mark.slow,
         ),
     ],
     ids=("version", "source"),
