@@ -99,6 +99,22 @@ Out = Annotated[
 Resume = Annotated[
     Path | None, typer.Option("--resume", metavar="FOLDER", help="Complete the run in this folder.")
 ]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="ADDRESS|slurm",
+        help="Measure on the workers of the Dask scheduler at tcp://HOST:PORT, or on Slurm's nodes.",
+    ),
+]
+Slurm = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--slurm",
+        metavar="KEY=VALUE",
+        help="Of a job of --cluster slurm: partition=gpu, time=60. Repeatable.",
+    ),
+]
 Show = Annotated[
     Path | None,
     typer.Option("--show", metavar="FOLDER", help="Print what the run in this folder found."),

@@ -1,0 +1,156 @@
+"""The nodes of Slurm as the machines of a run: every block is a job, and Slurm chooses where it runs.
+
+A job checks what is installed where it runs before it measures. Which kind of machine it was is known
+when it answers: a partition or a constraint of one kind keeps all forks of a case in one table.
+"""
+
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from xpbench.bench.cluster import block as work
+from xpbench.bench.cluster.block import Block, Node, result_of
+from xpbench.bench.cluster.fleet import Ended, Place
+from xpbench.bench.exceptions import XpbenchError, one_line
+
+EXECUTORS = ("slurm", "local-slurm")
+"""Slurm itself, and processes of this machine in its place, to try things out."""
+JOBS = ".jobs"
+"""The folder beside the groups in which jobs find their work, and leave their answers and logs."""
+AT_ONCE = {"slurm": 64, "local-slurm": 1}
+POLL_SECONDS = 0.2
+DEFAULTS = {"time": "120"}
+"""Minutes after which Slurm ends a job: a block takes half a minute, unless a case is slow."""
+
+
+@dataclass
+class SlurmFleet:
+    """Use ``connect``. ``at_once`` jobs wait or run at a time."""
+
+    executor: Any
+    name: str
+    jobs: Path
+    at_once: int
+    _running: list[tuple[Any, Block, Place]] = field(default_factory=list)
+
+    def ask(self, question: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+        """What a job that is asked for alone finds where Slurm puts it.
+
+        Raises
+        ------
+        XpbenchError
+            If it fails; the message says where its log is.
+        """
+        job = self.executor.submit(work.describe, dict(question))
+        try:
+            while not job.done():
+                time.sleep(POLL_SECONDS)
+            answer: Mapping[str, Any] = job.result()
+        except KeyboardInterrupt:
+            _cancel(job)
+            raise
+        except Exception as fault:
+            raise XpbenchError(
+                f"the first job ({job.job_id}) failed ({_said(fault)}): see {self.jobs}"
+            ) from None
+        return {self.name: answer}
+
+    def require(self, faults_of: Callable[[Node], list[str]]) -> None:
+        """Every job sees to it by itself, as ``block.measure`` does."""
+
+    def free(self) -> Sequence[Place]:
+        """Room for jobs. Whether they get a card is in the options."""
+        return [Place(self.name, None, True)] * (self.at_once - len(self._running))
+
+    def kinds(self) -> set[str]:
+        return set()
+
+    def send(self, block: Block, place: Place) -> None:
+        job = self.executor.submit(work.measure, block.to_json())
+        self._running.append((job, block, Place(f"job {job.job_id}", None, place.card)))
+
+    def ended(self) -> list[Ended]:
+        over = [entry for entry in self._running if entry[0].done()]
+        self._running = [entry for entry in self._running if entry not in over]
+        if not over:
+            time.sleep(POLL_SECONDS)
+        return [_ended(job, block, place) for job, block, place in over]
+
+    def notes(self) -> list[str]:
+        return []
+
+    def close(self) -> None:
+        for job, _, _ in self._running:
+            _cancel(job)
+        self._running = []
+
+
+def connect(name: str, options: Sequence[str], folder: Path) -> SlurmFleet:
+    """Slurm, or what stands for it; jobs and their logs are kept in ``folder``.
+
+    Raises
+    ------
+    XpbenchError
+        If submitit or Slurm is not installed, or an option has no form or no meaning.
+    """
+    try:
+        import submitit
+    except ImportError:
+        raise XpbenchError(f"--cluster {name} needs submitit: pip install 'xpbench[slurm]'") from None
+    if name == "slurm" and shutil.which("sbatch") is None:
+        raise XpbenchError("--cluster slurm: there is no sbatch here: call it where jobs are submitted")
+    jobs = folder / JOBS
+    given = {**DEFAULTS, **_options(options)}
+    at_once = _whole("at_once", given.pop("at_once", str(AT_ONCE[name])))
+    if name == "slurm":
+        executor: Any = submitit.SlurmExecutor(folder=jobs)
+        asked: dict[str, Any] = {"job_name": "xpbench", "exclusive": True, **_typed(given)}
+    else:
+        executor = submitit.LocalExecutor(folder=jobs)
+        asked = {"timeout_min": _whole("time", given["time"])}
+    try:
+        executor.update_parameters(**asked)
+    except (TypeError, ValueError, NameError) as fault:
+        raise XpbenchError(f"--slurm: {one_line(fault)}") from None
+    return SlurmFleet(executor, name, jobs, at_once)
+
+
+def _options(given: Sequence[str]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in given]
+    for key, sign, value in pairs:
+        if not (key.isidentifier() and sign and value):
+            raise XpbenchError(f"--slurm {key}{sign}{value}: expected KEY=VALUE, e.g. partition=gpu")
+    return {key: value for key, _, value in pairs}
+
+
+def _typed(options: Mapping[str, str]) -> dict[str, Any]:
+    """Numbers where they are; Slurm takes minutes as ``time``."""
+    return {key: int(value) if value.isdigit() else value for key, value in options.items()}
+
+
+def _whole(key: str, value: str) -> int:
+    if not value.isdigit() or int(value) < 1:
+        raise XpbenchError(f"--slurm {key}={value}: expected a whole number of at least 1")
+    return int(value)
+
+
+def _ended(job: Any, block: Block, place: Place) -> Ended:
+    try:
+        return Ended(block, place, result_of(job.result()))
+    except Exception as fault:
+        return Ended(block, place, None, f"it failed ({_said(fault)})")
+
+
+def _said(fault: Exception) -> str:
+    """The last line of what a job said, which submitit hands on as a whole."""
+    lines = str(fault).strip().splitlines()
+    return lines[-1].strip()[:300] if lines else type(fault).__name__
+
+
+def _cancel(job: Any) -> None:
+    with suppress(Exception):
+        job.cancel()

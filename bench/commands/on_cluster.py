@@ -1,0 +1,166 @@
+"""``xpbench run --cluster``: what a run over several machines asks, measures and says."""
+
+import datetime
+import secrets
+import shlex
+import signal
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from xpbench.bench.exceptions import XpbenchError
+from xpbench.bench.output import announce, console_of_output, print_tables, say, tell, write
+
+if TYPE_CHECKING:
+    from xpbench.bench.cluster.block import Expected
+    from xpbench.bench.cluster.fleet import Fleet
+    from xpbench.bench.plan import Request
+    from xpbench.bench.preparation import Plan
+
+DISAGREED, INTERRUPTED = 1, 130
+
+
+def connect(cluster: str, slurm: Sequence[str], folder: Path) -> "Fleet":
+    """The machines that ``--cluster`` names.
+
+    Raises
+    ------
+    XpbenchError
+        If it names none, or what reaches them is not installed or does not answer.
+    """
+    if cluster.startswith(("tcp://", "tls://")):
+        from xpbench.bench.cluster import dask_fleet
+
+        if slurm:
+            raise XpbenchError(f"--slurm beside --cluster {cluster}: it is for --cluster slurm alone")
+        return dask_fleet.connect(cluster)
+    from xpbench.bench.cluster import slurm_fleet
+
+    if cluster in slurm_fleet.EXECUTORS:
+        return slurm_fleet.connect(cluster, slurm, folder)
+    raise XpbenchError(
+        f"--cluster {cluster!r}: expected the address of a Dask scheduler, e.g. tcp://node1:8786, or "
+        f"{' or '.join(slurm_fleet.EXECUTORS)}"
+    )
+
+
+def run(
+    cluster: str | None,
+    slurm: Sequence[str],
+    kernels: Sequence[str],
+    request: "Request",
+    options: Mapping[str, Any],
+    *,
+    out: Path | None,
+    resume: Path | None,
+    cpus: str | None,
+    dry_run: bool,
+    strict: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Measures on the machines that ``cluster`` names, with ``options`` of ``preparation.prepare``."""
+    from xpbench.bench import groups, journal
+    from xpbench.bench.cluster import planning
+
+    if cluster is None:
+        raise XpbenchError(
+            f"{resume} was measured on a cluster: add --cluster, or complete what one kind of machine "
+            f"has begun on a machine like it ({', '.join(map(str, groups.groups_in(resume or Path())))})"
+        )
+    if cpus is not None:
+        raise XpbenchError("--cpus beside --cluster: start the workers on them, with taskset -c")
+    if options.get("until_clear"):
+        raise XpbenchError("--until-clear beside --cluster: give more --forks instead")
+    if resume is None and out is not None and not dry_run:
+        journal.check_free(out)
+    folder = resume or out or _new_folder(request.preset)
+    with closing(connect(cluster, slurm, folder)) as fleet:
+        if resume is not None:
+            prepared, expected = planning.taken_up(fleet, folder, kernels)
+        else:
+            prepared, expected = planning.prepared(fleet, kernels, request, options)
+        announce(prepared, quiet=quiet and not dry_run)
+        if dry_run:
+            return
+        if resume is None:
+            planning.begin(prepared, folder)
+        if not quiet:
+            tell(f"results go to {folder}, a folder for every kind of machine")
+        _measure(fleet, prepared, expected, folder, cluster, slurm, quiet, as_json)
+    statuses = _answer(folder, as_json)
+    if not quiet:
+        named = shlex.quote(str(folder))
+        (tell if as_json else say)(f"\nRun: {named}\nthe table again: xpbench table {named}")
+    if "wrong" in statuses or (strict and statuses != {"ok"}):
+        raise typer.Exit(DISAGREED)
+
+
+def _new_folder(preset: str) -> Path:
+    now = datetime.datetime.now().astimezone()
+    return Path("results") / f"{now:%Y%m%d-%H%M%S}-{preset}-{secrets.token_hex(2)}"
+
+
+def _measure(
+    fleet: "Fleet",
+    prepared: "Plan",
+    expected: "Expected",
+    folder: Path,
+    cluster: str,
+    slurm: Sequence[str],
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    from xpbench.bench import groups, lock
+    from xpbench.bench.cluster import planning, sweep
+    from xpbench.bench.cluster.fleet import Lost
+    from xpbench.bench.cluster.gathering import Gathering
+    from xpbench.bench.progress import observer_of
+
+    job = prepared.job(folder)
+    with lock.writing(folder, tell):
+        gathering = Gathering.of(folder, groups.plan_of(folder), tuple(prepared.words))
+        queue = planning.queue(job, expected, gathering)
+        try:
+            with observer_of({"": job}, gathering.progress, quiet=quiet) as observer:
+                sweep.measure(queue, gathering, fleet, observer)
+        except Lost as fault:
+            raise XpbenchError(f"{fault}: {_how_to_resume(prepared, folder, cluster, slurm)}") from None
+        except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            fleet.close()
+            if groups.groups_in(folder):
+                _answer(folder, as_json)
+            tell(f"\nInterrupted: {_how_to_resume(prepared, folder, cluster, slurm)}")
+            raise typer.Exit(INTERRUPTED) from None
+
+
+def _how_to_resume(prepared: "Plan", folder: Path, cluster: str, slurm: Sequence[str]) -> str:
+    from xpbench.bench import sources
+
+    files = sources.of_users(prepared.registry.files)
+    words = ["xpbench", "run", *files, "--resume", str(folder), "--cluster", cluster]
+    words += [word for option in slurm for word in ("--slurm", option)]
+    return f"what came is kept, and the rest is measured by `{shlex.join(words)}`"
+
+
+def _answer(folder: Path, as_json: bool) -> set[str]:
+    """Prints the tables of all kinds of machine, and gives the words their cases ended with."""
+    from xpbench.bench import groups, journal
+    from xpbench.bench.report.calibration_table import cited
+    from xpbench.bench.report.overall import overall
+    from xpbench.bench.report.records import as_json as rendered
+    from xpbench.bench.report.summary import summarise
+
+    stored = [journal.read(group, rounds=False) for group in groups.runs_of([folder])]
+    frame = summarise(stored)
+    if as_json:
+        write(rendered(frame), None)
+    else:
+        print_tables(frame, "latency", overall(stored), [cited(stored)])
+        for line in groups.words_of([folder]):
+            console_of_output().print(line, style="dim", soft_wrap=True, highlight=False)
+    return set(frame["status"])
