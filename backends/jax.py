@@ -203,19 +203,25 @@ class Jax(Backend):
 
     def load(self, setting: Setting) -> None:
         import jax
+
+        self.require_device(setting.device)
+        platform, _, index = setting.device.partition(":")
+        self._put_in_force(setting, jax.devices(platform)[int(index or 0)])
+
+    def _put_in_force(self, setting: Setting, device: Any) -> None:
+        """Makes ``device`` the one of this process, and its settings those of JAX."""
+        import jax
         import jax.monitoring
         import jax.nn
         import jax.scipy.linalg
         import jax.scipy.special
 
-        self.require_device(setting.device)
         self.setting = setting
         # Once more, for a process that had imported JAX before the environment stood.
         config: Any = jax.config
         config.update("jax_enable_x64", setting.wide)
         config.update("jax_default_matmul_precision", PRECISIONS.get(setting.precision))
-        platform, _, index = setting.device.partition(":")
-        self._device = jax.devices(platform)[int(index or 0)]
+        self._device = device
         config.update("jax_default_device", self._device)
         self._compiling.listen(jax.monitoring)
         self.xp = self.vocabulary(jax)

@@ -151,6 +151,7 @@ class Measurer:
                 functools.partial(kernel.compute, **static), arrays, case.dtype
             ),
             traffic_bytes=float(sum(array.nbytes for array in (*made.inputs, *fetched))),
+            sharding=backend.sharding(function, arrays, clock.as_sequence(outputs)),
         )
         if task.seconds == 0:
             self._check_unchanged(record, arrays, made)

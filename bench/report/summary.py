@@ -264,7 +264,22 @@ def _figures(header: Mapping[str, Any], one: _Seen, profile: Profile | None) -> 
         "error_unit": kernel.get("error_unit", "eps"),
         "id": str(case),
         "size_name": case.size_name or None,
+        **_sharded(records),
         **_worst_error(one),
+    }
+
+
+def _sharded(records: Iterable[Measurement]) -> dict[str, Any]:
+    """What a case on several devices recorded of its arrays; nothing for one on a single device."""
+    seen = next((r.sharding for r in records if r.sharding is not None), None)
+    if seen is None:
+        return {}
+    return {
+        "gathered": seen.gathered,
+        "communicated_bytes": seen.communicated_bytes,
+        "communicated_reason": seen.reason or None,
+        "placement": "; ".join(seen.outputs) or None,
+        "device_bytes": seen.device_bytes,
     }
 
 
