@@ -11,6 +11,7 @@ import numpy as np
 
 from xpbench.bench import cuda_driver, threads
 from xpbench.bench.backend import Backend, Setting
+from xpbench.bench.device import is_host, kind_of
 from xpbench.bench.draws import Draws, Shape
 from xpbench.bench.exceptions import Unsupported
 from xpbench.bench.profile import Kernels, summed
@@ -173,7 +174,7 @@ class Jax(Backend):
         variables = {
             **threads.variables(setting.threads),  # for SciPy's LAPACK, which jaxlib calls on the CPU
             "NPROC": str(setting.threads),  # for XLA's own pool
-            "JAX_PLATFORMS": setting.device.partition(":")[0],
+            "JAX_PLATFORMS": kind_of(setting.device),
             "JAX_ENABLE_X64": str(int(setting.wide)),
             "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
         }
@@ -249,11 +250,11 @@ class Jax(Backend):
         return self._adding(x, y)
 
     def stream(self) -> None:
-        if self.setting.device != "cpu":
+        if not is_host(self.setting.device):
             raise Unsupported("no device time: JAX has no events, and a profiler for --metric kernel")
 
     def cache_bytes(self) -> int | None:
-        platform = self.setting.device.partition(":")[0]
+        platform = kind_of(self.setting.device)
         if platform == "cpu":
             return super().cache_bytes()
         return cuda_driver.l2_bytes(self._device.local_hardware_id) if platform == "cuda" else None
@@ -261,7 +262,7 @@ class Jax(Backend):
     def profile(self, call: Callable[[], Any], calls: int) -> Kernels | None:
         import jax.profiler
 
-        if self.setting.device == "cpu":
+        if is_host(self.setting.device):
             return None
         with tempfile.TemporaryDirectory(prefix="xpbench-profile-") as folder:
             with jax.profiler.trace(folder):

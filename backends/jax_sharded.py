@@ -23,9 +23,12 @@ DIVIDED = "--xla_force_host_platform_device_count"
 
 
 class JaxSharded(Jax):
-    """The devices of a name such as ``8xcpu`` or ``4xcuda``. An array is divided along its first axis that
-    the number of devices divides; a kernel computes where its inputs are, and XLA's partitioner gathers
-    what an operation cannot work on in parts, such as a call of LAPACK."""
+    """The devices of a name such as ``8xcpu`` or ``4xcuda``.
+
+    An array is divided along its first axis that the number of devices divides; a kernel computes where
+    its inputs are, and XLA's partitioner gathers what an operation cannot work on in parts, such as a
+    call of LAPACK.
+    """
 
     name = "jax-sharded"
     default = False
@@ -49,7 +52,7 @@ class JaxSharded(Jax):
                 there = len(jax.devices(platform))
             except RuntimeError:
                 continue
-            # A processor is divided as a process is told to when it starts, cards are as many as there are.
+            # A processor is divided as a process is told when it starts; cards are what there is.
             able = counts if platform == "cpu" else range(there, 0, -1)
             found += [f"{count}x{platform}" for count in able]
         return found
@@ -126,7 +129,7 @@ def divided_axis(shape: Sequence[int], devices: int) -> int | None:
 
 
 def _placement(array: Array) -> str:
-    """The partition of an array in words, e.g. ``shards,-`` for one divided along the first of two axes."""
+    """The placement of an array, e.g. ``shards,-`` for one divided along the first of two axes."""
     if array.sharding.is_fully_replicated:
         return "replicated"
     spec = getattr(array.sharding, "spec", None)
@@ -137,7 +140,7 @@ def _placement(array: Array) -> str:
 
 
 def _bytes_of(memory: Any) -> int | None:
-    """Bytes of one device that a program needs: arguments, outputs and temporaries, less what they share."""
+    """Bytes of a device that a program needs: arguments, outputs, temporaries, less what they share."""
     if memory is None:
         return None
     held = (memory.argument_size_in_bytes, memory.output_size_in_bytes, memory.temp_size_in_bytes)

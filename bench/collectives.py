@@ -73,7 +73,7 @@ def _received(kind: str, size: float, group: int, devices: int, line: str) -> fl
 
 
 def _bytes(shape: str, kind: str, started: bool) -> float:
-    """Bytes of a result on one device. What starts an operation names its operands before its results."""
+    """Bytes of a result on one device. What starts an operation names operands before results."""
     sizes = [
         math.prod(int(n) for n in dimensions.split(",") if n) * (_BITS.get(dtype) or int(dtype[1:])) / 8
         for dtype, dimensions in _ARRAY.findall(shape)

@@ -46,12 +46,14 @@ def parse(text: str) -> Device:
 
 
 def kind_of(text: str) -> str:
-    """The kind in a device's name, e.g. ``cpu`` of ``2x4xcpu``; of a text that names none, which a stored
-    run may hold, what stands before its colon."""
+    """The kind in a device's name, e.g. ``cpu`` of ``2x4xcpu``.
+
+    Of a text that names none, which a stored run may hold, what stands before its colon.
+    """
     match = _NAME.fullmatch(text)
     return match[3] if match else text.split(":")[0]
 
 
 def is_host(text: str) -> bool:
-    """Whether a device of that name is, or divides, the host's processor: it has no memory of its own."""
+    """Whether a device of that name is the host's processor, or a part of it."""
     return kind_of(text) == "cpu"

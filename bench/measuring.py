@@ -21,6 +21,7 @@ from xpbench.bench import (
 )
 from xpbench.bench.backend import Backend
 from xpbench.bench.case import Case
+from xpbench.bench.device import is_host
 from xpbench.bench.exceptions import Unsupported, is_refusal, one_line
 from xpbench.bench.kernel import Kernel
 from xpbench.bench.measurement import Measurement
@@ -76,7 +77,7 @@ class Measurer:
 
     @property
     def on_card(self) -> bool:
-        return self.task.setting.device != "cpu"
+        return not is_host(self.task.setting.device)
 
     @property
     def _wait(self) -> Callable[[Sequence[Any]], None] | None:

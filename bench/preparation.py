@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from xpbench.bench import interpreter, machine, memory, plan, probe, processor, registry, stats
 from xpbench.bench.case import PRECISIONS, Case
+from xpbench.bench.device import kind_of
 from xpbench.bench.exceptions import NothingMeasured, XpbenchError
 from xpbench.bench.interpreter import Interpreter
 from xpbench.bench.job import Job
@@ -213,7 +214,7 @@ def _first(state: probe.State) -> list[str]:
     """One device of each kind: the second card of two equal ones is measured only when asked for."""
     kinds: dict[str, str] = {}
     for device in state.devices:
-        kinds.setdefault(device.split(":")[0], device)
+        kinds.setdefault(kind_of(device), device)
     return list(kinds.values())
 
 

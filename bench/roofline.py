@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from xpbench.bench.case import Case
+from xpbench.bench.device import is_host
 from xpbench.bench.roof import CACHE_TIMES, Roof
 
 Key = tuple[str, str, int, str]
@@ -118,7 +119,7 @@ def vendor(machine: Mapping[str, Any], key: Key) -> tuple[float | None, float | 
     Of a card, from its data sheet; of a processor, from its clock and the width of its vectors.
     """
     device, dtype, threads, precision = key
-    if device == "cpu":
+    if is_host(device):
         core = (machine.get("vendor_peak_flops") or {}).get(dtype)
         cores = min(threads, machine.get("cores") or threads)
         return (core * cores if core else None), None

@@ -8,12 +8,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Sharding:
-    """``inputs`` and ``outputs`` are the placements of the arrays (``replicated``, or ``shards,-`` for one
+    """What is seen of one call.
+
+    ``inputs`` and ``outputs`` are the placements of the arrays (``replicated``, or ``shards,-`` for one
     divided along the first of two axes). ``gathered`` tells whether an array at least as large as the
     smallest divided input came to stand whole on a device. ``communicated_bytes`` is what all devices
     together receive in a call (see ``collectives``), ``None`` for the ``reason`` given. ``operations``
     counts the collective operations of the program by kind, ``device_bytes`` is the memory that it needs
-    of one device."""
+    of one device.
+    """
 
     devices: int
     inputs: tuple[str, ...] = ()

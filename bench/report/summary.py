@@ -11,6 +11,7 @@ import pandas as pd
 
 from xpbench.bench import roofline, stats
 from xpbench.bench.case import Case
+from xpbench.bench.device import is_host
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.journal import Run
 from xpbench.bench.measurement import Measurement
@@ -181,7 +182,7 @@ def _in_forks(one: _Seen, forks: Collection[int]) -> list[float]:
 def _baseline_of(group: Sequence[_Seen], baseline: str) -> _Seen | None:
     """The case that ``baseline`` names in this row, on the CPU unless a device is named."""
     found = [one for one in group if one.timed and is_on(one.place, baseline)]
-    return min(found, key=lambda one: (one.case.device != "cpu", one.case.device), default=None)
+    return min(found, key=lambda one: (not is_host(one.case.device), one.case.device), default=None)
 
 
 def is_on(place: str, name: str) -> bool:
@@ -300,7 +301,7 @@ def _placed(
     if not one.timed or peak is None:
         return {"intensity": flops / traffic if flops and traffic else None}
     of_host = header["machine"].get("cache_bytes") or FALLBACK_CACHE
-    cache = of_host if case.device == "cpu" else peak.cache_bytes
+    cache = of_host if is_host(case.device) else peak.cache_bytes
     dispatch = peak.dispatch_s.get(case.backend)
     seconds = stats.location(one.forks).value
     found = roofline.place(flops, traffic, seconds, peak, dispatch, cache, on_device_s)
