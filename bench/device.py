@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from xpbench.bench.exceptions import XpbenchError
 
 MOST = 1024
-_NAME = re.compile(r"(?:([0-9]{1,4})x)?(?:([0-9]{1,4})x)?([a-z][a-z_]*)(?::([0-9]{1,4}))?")
+_NAME = re.compile(r"(?:([0-9]{1,4})x)?(?:([0-9]{1,4})x)?([a-z_][a-z0-9_]*)(?::([0-9]{1,4}))?")
 
 
 @dataclass(frozen=True)

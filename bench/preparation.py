@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from xpbench.bench import interpreter, machine, memory, plan, probe, processor, registry, stats
+from xpbench.bench import device, interpreter, machine, memory, plan, probe, processor, registry, stats
 from xpbench.bench.case import PRECISIONS, Case
 from xpbench.bench.device import kind_of
 from xpbench.bench.exceptions import NothingMeasured, XpbenchError
@@ -136,6 +136,8 @@ def prepare(
         name for file in backend_files for name in _declared(file, "backend", found.backends_of(file))
     ]
     found.backend(baseline.split("@")[0])
+    for name in request.devices:
+        device.parse(name)
     rows = plan.select(found, replace(request, kernels=tuple(names)))
     asked = dict.fromkeys(row.kernel for row in rows)
     other = None if python is None else interpreter.find(python, found.files, list(asked))
