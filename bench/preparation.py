@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from xpbench.bench import device, interpreter, machine, memory, plan, probe, processor, registry, stats
+from xpbench.bench import interpreter, machine, memory, plan, probe, processor, registry, stats
 from xpbench.bench.case import PRECISIONS, Case
-from xpbench.bench.device import kind_of
+from xpbench.bench.device import kind_of, parse
 from xpbench.bench.exceptions import NothingMeasured, XpbenchError
 from xpbench.bench.interpreter import Interpreter
 from xpbench.bench.job import Job
@@ -137,7 +137,7 @@ def prepare(
     ]
     found.backend(baseline.split("@")[0])
     for name in request.devices:
-        device.parse(name)
+        parse(name)
     rows = plan.select(found, replace(request, kernels=tuple(names)))
     asked = dict.fromkeys(row.kernel for row in rows)
     other = None if python is None else interpreter.find(python, found.files, list(asked))

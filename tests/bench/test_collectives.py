@@ -5,7 +5,7 @@ from xpbench.bench.collectives import traffic
 PRODUCT = """HloModule jit, num_partitions=8
 
 %body (p: (s32[], f32[8,64])) -> (s32[], f32[8,64]) {
-  %all-reduce = f32[64]{0} all-reduce(%x), channel_id=2, replica_groups={{0,1,2,3},{4,5,6,7}}, to_apply=%add
+  %all-reduce = f32[64]{0} all-reduce(%x), replica_groups={{0,1,2,3},{4,5,6,7}}, to_apply=%add
 }
 
 %unknown (p: (s32[])) -> (s32[]) {
@@ -13,7 +13,7 @@ PRODUCT = """HloModule jit, num_partitions=8
 }
 
 ENTRY %main (param: f32[8,64]) -> f32[8,64] {
-  %all-gather = f32[64,64]{1,0} all-gather(%param), replica_groups=mesh['a'=8,'b'=1] {'a'}, dimensions={0}
+  %all-gather = f32[64,64]{1,0} all-gather(%param), replica_groups=mesh['a'=8,'b'=1] {'a'}
   %while.1 = (s32[]) while(%t), condition=%c, body=%body, backend_config={"known_trip_count":{"n":"10"}}
   ROOT %call = f32[4] call(%x), to_apply=%unknown
 }
