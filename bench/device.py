@@ -54,6 +54,12 @@ def kind_of(text: str) -> str:
     return match[3] if match else text.split(":")[0]
 
 
+def count_of(text: str) -> int:
+    """How many devices a name stands for; 1 for a text that names none."""
+    match = _NAME.fullmatch(text)
+    return int(match[1] or 1) * int(match[2] or 1) if match else 1
+
+
 def is_host(text: str) -> bool:
     """Whether a device of that name is the host's processor, or a part of it."""
     return kind_of(text) == "cpu"

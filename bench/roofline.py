@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from xpbench.bench.case import Case
-from xpbench.bench.device import is_host
+from xpbench.bench.device import count_of, is_host
 from xpbench.bench.roof import CACHE_TIMES, Roof
 
 Key = tuple[str, str, int, str]
@@ -116,7 +116,7 @@ def place(
 def vendor(machine: Mapping[str, Any], key: Key) -> tuple[float | None, float | None]:
     """The maker's operations and bytes a second; ``None`` where they are not known.
 
-    Of a card, from its data sheet; of a processor, from its clock and the width of its vectors.
+    Of a card, from its data sheet, and of several as often; of a processor, from its clock and the width of its vectors.
     """
     device, dtype, threads, precision = key
     if is_host(device):
@@ -129,7 +129,8 @@ def vendor(machine: Mapping[str, Any], key: Key) -> tuple[float | None, float | 
     column = "tf32" if precision == "tf32" and dtype == "float32" else dtype
     for model, sheet in DATA_SHEETS.items():
         if set(model.split()) <= set(re.findall(r"[\w-]+", name.split(",")[0].replace("-", " "))):
-            return sheet[column] or None, sheet["bytes"]
+            total = count_of(device)
+            return total * sheet[column] or None, total * sheet["bytes"]
     return None, None
 
 

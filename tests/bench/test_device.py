@@ -2,7 +2,7 @@
 
 import pytest
 
-from xpbench.bench.device import Device, is_host, kind_of, parse
+from xpbench.bench.device import Device, count_of, is_host, kind_of, parse
 from xpbench.bench.exceptions import XpbenchError
 
 
@@ -35,4 +35,5 @@ def test_nonsense_is_refused_with_what_was_expected(text):
 def test_what_divides_the_processor_is_the_host_and_no_card_is():
     assert all(map(is_host, ("cpu", "8xcpu", "2x4xcpu")))
     assert not any(map(is_host, ("cuda", "cuda:1", "4xcuda", "", "xcpu!")))
+    assert (count_of("2x4xcpu"), count_of("cuda:1"), count_of("?")) == (8, 1, 1)
     assert kind_of("cuda:x") == "cuda"
