@@ -116,7 +116,8 @@ def place(
 def vendor(machine: Mapping[str, Any], key: Key) -> tuple[float | None, float | None]:
     """The maker's operations and bytes a second; ``None`` where they are not known.
 
-    Of a card, from its data sheet, and of several as often; of a processor, from its clock and the width of its vectors.
+    Of a card, from its data sheet, of several their sum; of a processor, from its clock and the width of
+    its vectors.
     """
     device, dtype, threads, precision = key
     if is_host(device):
