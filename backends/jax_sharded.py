@@ -82,12 +82,12 @@ class JaxSharded(Jax):
         return jax.device_put(host, self._layout(host.shape)).block_until_ready()
 
     def _layout(self, shape: tuple[int, ...]) -> Any:
-        from jax.sharding import NamedSharding, PartitionSpec
+        from jax import sharding
+
+        spec: Any = sharding.PartitionSpec
 
         axis = divided_axis(shape, self._mesh.size)
-        return NamedSharding(
-            self._mesh, PartitionSpec() if axis is None else PartitionSpec(*[None] * axis, AXIS)
-        )
+        return sharding.NamedSharding(self._mesh, spec() if axis is None else spec(*[None] * axis, AXIS))
 
     def stranger(self, output: Any, like: Array) -> str | None:
         import jax

@@ -39,7 +39,7 @@ def parse(text: str) -> Device:
             f"device {text!r}: expected a name such as cpu, cuda, cuda:1, 8xcpu (8 devices of one "
             "process) or 2x4xcpu (2 processes of 4 devices)"
         )
-    processes, count = (1, int(first or 1)) if second is None else (int(first), int(second))
+    processes, count = (1, int(first or 1)) if second is None else (int(first or 1), int(second))
     if not 1 <= count * processes <= MOST:
         raise XpbenchError(f"device {text!r}: expected 1 to {MOST} devices")
     return Device(kind, int(index or 0), count, processes)
