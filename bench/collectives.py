@@ -67,9 +67,9 @@ def _received(kind: str, size: float, group: int, devices: int, line: str) -> fl
     if kind == "collective-permute":
         pairs = re.search(r"source_target_pairs=\{(.*?)\}\}", line)
         found = re.findall(r"(\d+),(\d+)", pairs[1]) if pairs else []
-        return size * sum(source != target for source, target in found)
+        return float(size * sum(source != target for source, target in found))
     factor = {"all-reduce": 2, "reduce-scatter": group}.get(kind, 1)
-    return float(groups * factor * (group - 1) * size)
+    return groups * factor * (group - 1) * size
 
 
 def _bytes(shape: str, kind: str, started: bool) -> float:
