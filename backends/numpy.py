@@ -19,6 +19,9 @@ LAPACK = (
 """What numpy.linalg computes in float64 whatever it is given, rounding the result at the end."""
 
 
+FEW = 512
+"""Entries below which the calls of a formula take longer than its arithmetic."""
+
 STRIP = 64
 """Columns that are copied at a time where a transpose is laid out in memory."""
 
@@ -26,7 +29,7 @@ STRIP = 64
 class NumpyVocabulary(Vocabulary):
     def __init__(self, namespace: Any, scipy: Any, **parts: Any) -> None:
         super().__init__(namespace, **parts)
-        self._linalg = scipy.linalg
+        self._linalg, self._expit = scipy.linalg, scipy.special.expit
 
     def solve_triangular(self, a: Array, b: Array, *, lower: bool) -> Array:
         return self._linalg.solve_triangular(a, b, lower=lower, check_finite=False)
@@ -73,6 +76,23 @@ class NumpyVocabulary(Vocabulary):
             y[:, start : start + STRIP] = x[:, start : start + STRIP]
         return y
 
+    def sigmoid(self, x: Array) -> Array:
+        # One call for four; but its exponential is not vectorised, as NumPy's own is.
+        return self._expit(x) if x.size < FEW else super().sigmoid(x)
+
+    def column_dots(self, x: Array, y: Array) -> Array:
+        # The products are added up as they come, and are never an array.
+        return np.einsum("ij,ij->j", x, y)
+
+    def layer_norm(self, x: Array, gain: Array, bias: Array, *, epsilon: float) -> Array:
+        # In place, because fresh memory costs more than arithmetic.
+        y = x - np.mean(x, axis=-1, keepdims=True)
+        variance = np.einsum("...i,...i->...", y, y)[..., np.newaxis] / x.shape[-1]
+        y *= 1 / np.sqrt(variance + epsilon)
+        y *= gain
+        y += bias
+        return y
+
     def quantile(self, x: Array, q: float | Sequence[float], *, axis: int = -1) -> Array:
         if isinstance(q, Sequence):
             return super().quantile(x, q, axis=axis)
@@ -114,6 +134,7 @@ class Numpy(Backend):
     def load(self, setting: Setting) -> None:
         import array_api_compat.numpy as namespace
         import scipy.linalg
+        import scipy.special
 
         self.require_device(setting.device)
         self.setting = setting

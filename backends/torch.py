@@ -136,6 +136,9 @@ class TorchVocabulary(Vocabulary):
         low = self._torch.kthvalue(x, k + 1, dim=axis).values
         return low if t == 0 else interpolate(low, self._torch.kthvalue(x, k + 2, dim=axis).values, t)
 
+    def sigmoid(self, x: Array) -> Array:
+        return self._torch.sigmoid(x)
+
     def log_sigmoid(self, x: Array) -> Array:
         return self._torch.nn.functional.logsigmoid(x)
 
@@ -144,6 +147,9 @@ class TorchVocabulary(Vocabulary):
 
     def logsumexp(self, x: Array, *, axis: int = -1, keepdims: bool = False) -> Array:
         return self._torch.logsumexp(x, dim=axis, keepdim=keepdims)
+
+    def multiply_add(self, a: Array, x: Array, y: Array) -> Array:
+        return self._torch.addcmul(y, a, x)
 
     def layer_norm(self, x: Array, gain: Array, bias: Array, *, epsilon: float) -> Array:
         return self._torch.nn.functional.layer_norm(x, gain.shape, gain, bias, epsilon)

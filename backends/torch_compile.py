@@ -8,6 +8,7 @@ from typing import Any
 
 from xpbench.backends.torch import Torch, TorchVocabulary
 from xpbench.bench.backend import Setting
+from xpbench.bench.vocabulary import Array
 
 
 class TorchCompileVocabulary(TorchVocabulary):
@@ -26,6 +27,14 @@ class TorchCompileVocabulary(TorchVocabulary):
             self.__dict__[name] = outside(getattr(self, name), recursive=False)
         for name in ("_entries", "_stacked"):
             self.__dict__[name] = outside(getattr(self, name))
+
+    def expm1(self, x: Array) -> Array:
+        """``exp(x) - 1``, which Inductor would compute as it stands: without a digit next to 0.
+
+        2 t / (1 - t) with t = tanh(x / 2), but where that overflows, far above 0.
+        """
+        t = self.tanh(x / 2)
+        return self.where(x < 1, 2 * t / (1 - t), self.exp(x) - 1)
 
 
 class TorchCompile(Torch):

@@ -54,6 +54,10 @@ class Backend:
     """Whether a call may return before its result is there; may depend on the device that is loaded."""
     default: ClassVar[bool] = False
     """Whether a run that names no backend takes this one, where it is usable."""
+    beside: ClassVar[str] = ""
+    """A backend in whose processes the cases of this one are measured, right before or after that one's
+    own: what differs from process to process is no part of their ratio. This one is not loaded there,
+    and asked for ``declines`` and ``compile`` alone."""
 
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64")
     """The dtypes it computes in; a case in another is ``unsupported``."""

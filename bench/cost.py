@@ -3,7 +3,7 @@
 import math
 import statistics
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -92,12 +92,14 @@ def native_costs(run: Run) -> list[Cost]:
     """Every case of a library in ``run`` that has one with a hand-written kernel beside it."""
     planned = set(run.cases)
     pairs = ((case, replace(case, backend=f"{case.backend}{NATIVE}")) for case in run.cases)
-    return list(_costs(_by_case(run), ((ours, other) for ours, other in pairs if other in planned)))
+    both = ((ours, other) for ours, other in pairs if other in planned)
+    # They are measured in one process, one right after the other.
+    return list(_costs(_by_case(run), both, stats.paired_ratio))
 
 
 def rival_costs(run: Run) -> list[Cost]:
-    """Every case of a rival in ``run``, beside the fastest of ours in its row, or the first where none
-    was timed."""
+    """Every case of a rival in ``run``, beside the fastest of ours in its row, of those that computed in
+    the dtype asked for if there are any, or the first where none was timed."""
     records = _by_case(run)
     rows: dict[tuple[object, ...], list[Case]] = {}
     for case in run.cases:
@@ -108,9 +110,15 @@ def rival_costs(run: Run) -> list[Cost]:
         if case.backend in RIVALS and (ours := rows.get(case.row)):
             timed = {own: seconds_by_fork(records.get(own, [])) for own in ours}
             timed = {own: times for own, times in timed.items() if times}
+            narrow = {own: times for own, times in timed.items() if not _widened(records[own])}
+            timed = narrow or timed
             best = min(timed, key=lambda own: statistics.median(timed[own].values()), default=ours[0])
             pairs.append((best, case))
-    return list(_costs(records, pairs))
+    return list(_costs(records, pairs, stats.ratio))
+
+
+def _widened(measurements: Sequence[Measurement]) -> bool:
+    return any(m.compute_dtype not in ("", m.case.dtype) for m in measurements)
 
 
 def has_rivals(run: Run) -> bool:
@@ -146,11 +154,16 @@ def estimate(cost: Cost) -> float | None:
     return stats.ratio_estimate(list(cost.ours_s.values()), list(cost.other_s.values()))
 
 
-def _costs(records: _Records, pairs: Iterable[tuple[Case, Case]]) -> Iterator[Cost]:
+def _costs(
+    records: _Records,
+    pairs: Iterable[tuple[Case, Case]],
+    compare: Callable[[Sequence[float], Sequence[float]], Ratio | None],
+) -> Iterator[Cost]:
     for ours, other in pairs:
         of_ours, of_other = records.get(ours, []), records.get(other, [])
         ours_s, other_s = seconds_by_fork(of_ours), seconds_by_fork(of_other)
-        ratio = stats.ratio(list(ours_s.values()), list(other_s.values()))
+        shared = sorted(ours_s.keys() & other_s.keys())
+        ratio = compare([ours_s[fork] for fork in shared], [other_s[fork] for fork in shared])
         faults = [m for m in (*of_ours, *of_other) if m.status != "ok"]
         told = dict.fromkeys(f"{m.case.backend} {m.status}: {m.reason}" for m in faults)
         yield Cost(ours, other, ours_s, other_s, ratio, "; ".join(told))

@@ -2,6 +2,7 @@
 
 import datetime
 import re
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -122,6 +123,11 @@ OPTIONAL_KERNEL: Mapping[str, Form] = dict.fromkeys(
 
 def _matches(pattern: str, value: Any) -> bool:
     return isinstance(value, str) and re.fullmatch(pattern, value) is not None
+
+
+def positive(value: Any) -> float | None:
+    """A count that a header tells; ``None`` where it says nothing, or more than a number can hold."""
+    return float(value) if isinstance(value, int | float) and 0 < value <= sys.float_info.max else None
 
 
 def part_of(header: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -266,7 +266,7 @@ class _Shared:
             samples=_median(measurement.samples),
             throughput_samples=_median(measurement.throughput_samples),
             device_samples=_median(measurement.device_samples),
-            in_force=self._seen.setdefault(repr(in_force), in_force),
+            in_force=self._seen.setdefault(("in force", repr(in_force)), in_force),
             reason=self._seen.setdefault(measurement.reason, measurement.reason),
             spent={},
         )

@@ -5,7 +5,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -60,9 +60,10 @@ class Finished(Exception):
 class Measurer:
     """What the cases of a process share.
 
-    ``say`` tells the parent of an event, ``flush`` empties the caches, once a cold case has made it;
-    ``rested`` tells whether the device has done no timed work yet, ``spoilt`` that a case has left the
-    process such that no other may be measured in it.
+    ``say`` tells the parent of an event, ``guests`` are backends whose cases are measured beside those
+    of ``backend``, by name; ``flush`` empties the caches, once a cold case has made it; ``rested`` tells
+    whether the device has done no timed work yet, ``spoilt`` that a case has left the process such that
+    no other may be measured in it.
     """
 
     task: Task
@@ -71,6 +72,7 @@ class Measurer:
     in_force: Mapping[str, Any]
     say: Callable[..., None]
     surroundings: Surroundings
+    guests: Mapping[str, Backend] = field(default_factory=dict)
     flush: Before = None
     rested: bool = True
     spoilt: bool = False
@@ -83,8 +85,14 @@ class Measurer:
     def _wait(self) -> Callable[[Sequence[Any]], None] | None:
         return self.backend.wait if self.backend.asynchronous else None
 
-    def _compiled(self, kernel: Kernel, static: Mapping[str, int]) -> clock.Call:
-        return self.backend.compile(functools.partial(kernel.compute, self.backend.xp, **static))
+    def _compiled(self, case: Case) -> clock.Call:
+        kernel = self.kernels[case.kernel]
+        static = kernel.static_of(dict(case.size))
+        return self._of(case).compile(functools.partial(kernel.compute, self.backend.xp, **static))
+
+    def _of(self, case: Case) -> Backend:
+        """The backend of a case, which may be a guest here, and was then not loaded."""
+        return self.guests.get(case.backend, self.backend)
 
     def measure(self, case: Case, timer: Timer) -> Measurement:
         """One case, from its data to its record; every fault of the case becomes a status."""
@@ -120,7 +128,7 @@ class Measurer:
 
     def _measure(self, record: Measurement, kernel: Kernel, timer: Timer) -> Measurement:
         case, backend, task = record.case, self.backend, self.task
-        if reason := backend.declines(case.dtype):
+        if reason := self._of(case).declines(case.dtype):
             raise Unsupported(reason)
         made = data.load(task.data, case)
         static = kernel.static_of(dict(case.size))
@@ -130,7 +138,7 @@ class Measurer:
         self._check_held(record, arrays, made)
 
         compiled_before = backend.compile_seconds()
-        function, wait = self._compiled(kernel, static), self._wait
+        function, wait = self._compiled(case), self._wait
         call = clock.synchronous(function, wait)
         copies = self.surroundings.forked
         first_call, outputs = clock.once(call, arrays)
@@ -254,10 +262,10 @@ class Measurer:
     def profile(self, case: Case) -> Profile | None:
         """What a call of ``case``, which was measured before, runs on the device; ``None`` where that
         cannot be seen."""
-        kernel, backend = self.kernels[case.kernel], self.backend
+        backend = self.backend
         try:
             arrays = [backend.put(array) for array in data.load(self.task.data, case).inputs]
-            function = self._compiled(kernel, kernel.static_of(dict(case.size)))
+            function = self._compiled(case)
             call = clock.synchronous(function, self._wait)
             clock.once(call, arrays)
             seconds, _ = clock.once(call, arrays)

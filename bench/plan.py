@@ -269,9 +269,10 @@ def environments(registry: Registry, cases: Sequence[Case], cache: str) -> dict[
     variables: dict[tuple[Any, ...], list[Case]] = {}
     for case in cases:
         backend = registry.backends[case.backend]
+        backend = registry.backends.get(backend.beside, backend)
         setting = Setting(case.device, case.threads, case.precision, case.dtype == "float64", cache)
         needed = tuple(sorted((_ordered_cards(case.device) | _variables(backend, setting)).items()))
-        key = (case.backend, case.device, case.threads, case.precision, needed)
+        key = (backend.name, case.device, case.threads, case.precision, needed)
         variables.setdefault(key, []).append(case)
     return {
         Environment(
@@ -332,6 +333,9 @@ def schedule(
             for environment in order:
                 cases = parts[environment][number]
                 shuffle.shuffle(cases)
+                # Two of one row, of backends that share their processes, come one after the other.
+                turns = {row: turn for turn, row in enumerate(dict.fromkeys(c.row for c in cases))}
+                cases.sort(key=lambda case: turns[case.row])
                 if cases:
                     yield Visit(fork, environment, tuple(cases))
 

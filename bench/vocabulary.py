@@ -234,6 +234,10 @@ class Vocabulary:
         positive = self.where(above, x, self.zeros_like(x))
         return positive + self.log1p(self.exp(self.where(above, -x, x)))
 
+    def sigmoid(self, x: Array) -> Array:
+        """``1 / (1 + exp(-x))``, with digits to eps below as above."""
+        return 1 / (1 + self.exp(-x))
+
     def log_sigmoid(self, x: Array) -> Array:
         """``-log(1 + exp(-x))``, which neither overflows nor cancels; faster than ``-softplus(-x)``.
 
@@ -241,7 +245,18 @@ class Vocabulary:
         """
         return self.minimum(x, self.zeros_like(x)) - self.log1p(self.exp(-self.abs(x)))
 
+    def multiply_add(self, a: Array, x: Array, y: Array) -> Array:
+        """``a x + y``, in one pass over memory where the library has one."""
+        return a * x + y
+
     # Reductions
+
+    def column_dots(self, x: Array, y: Array) -> Array:
+        """``sum_i x_ij y_ij`` for every column: ``(n, d)`` and ``(n, d)`` to ``(d,)``.
+
+        The standard's ``vecdot`` along the first axis is what libraries are slow at.
+        """
+        return self.sum(x * y, axis=0)
 
     def quantile(self, x: Array, q: float | Sequence[float], *, axis: int = -1) -> Array:
         """Quantiles along ``axis``, interpolated linearly between order statistics.

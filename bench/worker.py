@@ -134,7 +134,9 @@ def main(task_file: str) -> None:
         say(event="bye")
 
     if task.cases:
-        measurer = Measurer(task, found.kernels, backend, in_force, say, Surroundings(backend))
+        guests = {name: b for name, b in found.backends.items() if b.beside == backend.name}
+        surroundings = Surroundings(backend)
+        measurer = Measurer(task, found.kernels, backend, in_force, say, surroundings, guests)
         _run_session(measurer, say, finish)
     else:
         finish()

@@ -14,7 +14,6 @@ over bare, by the fastest of the turns, and the kernels that are the furthest of
 """
 
 import argparse
-import contextlib
 import functools
 import math
 import time
@@ -23,11 +22,13 @@ from typing import Any
 
 import numpy as np
 import scipy.linalg
+import scipy.special
 
 from xpbench.backends.numpy import NumpyVocabulary
 from xpbench.bench import data, registry
 from xpbench.bench.backend import Backend, Setting
 from xpbench.bench.case import Case
+from xpbench.bench.exceptions import one_line
 from xpbench.bench.kernel import Kernel
 
 TURN = 0.002
@@ -49,11 +50,12 @@ def main() -> None:
         backend.load(Setting(threads=1))
         ratios: dict[str, float] = {}
         for kernel in kernels:
-            # A kernel that the library cannot do, or that needs more than the bare one has, is left out.
-            with contextlib.suppress(Exception):
+            try:
                 arrays = [backend.put(array) for array in drawn(kernel)]
                 written, without = bare(backend, kernel, arrays)
                 ratios[kernel.name] = ratio_of(written, without, options.turns)
+            except Exception as error:  # whatever a library raises at what it cannot do
+                print(f"{library}: {kernel.name} is left out: {one_line(error)}")
         report(library, ratios, len(kernels))
 
 

@@ -39,8 +39,8 @@ def newton(xp: Array, x: Array, y: Array, penalty: Array, *, steps: int) -> Arra
         return xp.sum(xp.softplus(z) - y * z) / n + penalty / 2 * xp.sum(w * w)
 
     def gradient(w: Array) -> Array:
-        p = 1 / (1 + xp.exp(-(x @ w)))
-        return x.T @ (p - y) / n + penalty * w
+        p = xp.sigmoid(x @ w)
+        return (p - y) @ x / n + penalty * w
 
     def curvature(w: Array) -> Array:
         e = xp.exp(-xp.abs(x @ w))
@@ -78,8 +78,8 @@ def bfgs(xp: Array, x: Array, y: Array, penalty: Array, *, steps: int) -> tuple[
     n, d = x.shape
 
     def gradient(z: Array, w: Array) -> tuple[Array, Array]:
-        p = 1 / (1 + xp.exp(-z))
-        return x.T @ (p - y) / n + penalty * w, p * (1 - p)
+        p = xp.sigmoid(z)
+        return (p - y) @ x / n + penalty * w, p * (1 - p)
 
     def quotient(dividend: Array, divisor: Array) -> Array:
         positive = divisor > 0

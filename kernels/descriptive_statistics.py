@@ -43,8 +43,8 @@ def moments(xp: Array, x: Array) -> tuple[Array, ...]:
     total = xp.sum(square, axis=0)
     second = total / n
     variance = total / (n - 1)
-    skewness = xp.mean(square * d, axis=0) / (second * xp.sqrt(second))
-    kurtosis = xp.mean(square * square, axis=0) / (second * second)
+    skewness = xp.column_dots(square, d) / n / (second * xp.sqrt(second))
+    kurtosis = xp.column_dots(square, square) / n / (second * second)
     return mean, variance, xp.sqrt(variance), skewness, kurtosis
 
 

@@ -67,11 +67,11 @@ def svm_dual(
     def step(state: tuple[Array, Array], momentum: Array) -> tuple[tuple[Array, Array], None]:
         a, before = state
         p = a + momentum * (a - before)
-        uphill = 1 - z @ (z.T @ p)
+        uphill = 1 - z @ (p @ z)
         return (xp.minimum(xp.maximum(p + eta * uphill, zero), penalty), a), None
 
     (a, _), _ = xp.scan(step, (zero, zero), (t - 2) / (t + 1))
-    w = z.T @ a
+    w = a @ z
     slack = xp.maximum(1 - z @ w, zero)
     half = (w @ w) / 2
     return a, half + penalty * xp.sum(slack), xp.sum(a) - half

@@ -135,7 +135,7 @@ def convexity_check(xp: Array, x: Array, y: Array, a: Array, b: Array) -> tuple[
     middle = (at_a + at_b) / 2
 
     def squared_error(margins: Array) -> Array:
-        p = 1 / (1 + xp.exp(margins))
+        p = xp.sigmoid(-margins)
         return p * p
 
     logistic = xp.log_sigmoid(middle) - (xp.log_sigmoid(at_a) + xp.log_sigmoid(at_b)) / 2

@@ -34,8 +34,8 @@ def impute(xp: Array, x: Array) -> tuple[Array, Array]:
     SimpleImputer, which drops columns without any entry unless it is told to keep them, as 0.
     """
     missing = xp.isnan(x)
-    observed = x.shape[0] - xp.sum(xp.astype(missing, x.dtype), axis=0)
-    total = xp.sum(xp.where(missing, xp.zeros_like(x), x), axis=0)
+    observed = x.shape[0] - xp.astype(xp.count_nonzero(missing, axis=0), x.dtype)
+    total = xp.sum(xp.where(missing, 0.0, x), axis=0)
     mean = total / xp.where(observed > 0, observed, xp.ones_like(observed))
     return xp.where(missing, mean, x), mean
 
@@ -56,7 +56,7 @@ def standardize(xp: Array, x: Array) -> tuple[Array, Array, Array]:
     d = x - first
     shift = xp.mean(d, axis=0)
     d = d - shift
-    spread = xp.sqrt(xp.mean(d * d, axis=0))
+    spread = xp.sqrt(xp.column_dots(d, d) / x.shape[0])
     scale = xp.where(spread > 0, spread, xp.ones_like(spread))
     return d / scale, first[0, :] + shift, scale
 

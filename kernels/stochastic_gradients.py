@@ -50,7 +50,7 @@ def minibatch_sgd(xp: Array, x: Array, y: Array, order: Array, eta: Array) -> Ar
     def step(w: Array, batch: Array) -> tuple[Array, None]:
         rows, labels = xp.gather(x, batch), xp.gather(y, batch)
         slopes = labels / (1 + xp.exp(labels * (rows @ w)))
-        return w + rate * (rows.T @ slopes), None
+        return w + rate * (slopes @ rows), None
 
     w, _ = xp.scan(step, xp.zeros_like(x[0, :]), order)
     return w

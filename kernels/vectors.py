@@ -24,7 +24,7 @@ def axpy(xp: Array, alpha: Array, x: Array, y: Array) -> Array:
     alpha (), x (n,), y (n,) -> z (n,); 2 n flops.
     Golub & Van Loan, Matrix Computations, 4th ed., section 1.1.5; BLAS's axpy.
     """
-    return alpha * x + y
+    return xp.multiply_add(alpha, x, y)
 
 
 def axpy_inputs(rng: np.random.Generator, n: int) -> tuple[np.ndarray, ...]:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+import compile_times
 from published_page import Entry, index
 from rich.console import Console
 
@@ -46,6 +47,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PUBLISHED = Path("results/published")
 INDEX = PUBLISHED / "README.md"
 PAGES = Path("build/gallery")
+SUITE = "xeon-2cpu-suite"
 NOTES, TABLE = "notes.md", "table.md"
 FEW_NAMES = 5
 
@@ -94,6 +96,8 @@ def made(root: Path) -> Iterator[tuple[Path, bytes]]:
     yield INDEX, filled((root / INDEX).read_text(), parts).encode()
     for picture in PICTURES:
         yield Path(picture.file), drawn(picture, root)
+    for suite in (run for run in runs if run.name == SUITE):
+        yield Path("docs/compile-times.md"), compile_times.page(suite).encode()
 
 
 def summed(run: Run, table_of_run: bytes) -> bytes:

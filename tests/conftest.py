@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
-from xdist.scheduler import LoadScopeScheduling
 
 KERNEL = '''
 """A kernel in a user's own file."""
@@ -52,22 +52,27 @@ SPREAD = frozenset(
 )
 """Files of long tests that share nothing: no worker is to be left with all of one at the end."""
 
+# How long an example takes is the machine's affair.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
+
 WriteKernel = Callable[..., Path]
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-class ByFile(LoadScopeScheduling):
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Keeps the tests of a file on one worker, where they share what is compiled and what is measured;
     but those of ``SPREAD`` go wherever there is room, and last."""
+    # A machine with a card may have no xdist.
+    from xdist.scheduler import LoadScopeScheduling
 
-    def _split_scope(self, nodeid: str) -> str:
-        # xdist's own groups (--dist loadgroup) are lost on pytest 9.2, without a word.
-        file = nodeid.split("::")[0]
-        return nodeid if Path(file).stem in SPREAD else file
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            # xdist's own groups (--dist loadgroup) are lost on pytest 9.2, without a word.
+            file = nodeid.split("::")[0]
+            return nodeid if Path(file).stem in SPREAD else file
 
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
     return ByFile(config, log)
 
 

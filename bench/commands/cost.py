@@ -67,9 +67,10 @@ def cost(
 ) -> None:
     """Compare every kernel with one that an expert of the library wrote by hand.
 
-    Both compute the same from the same inputs, are judged by the same oracle, and are measured in turn,
-    in processes of their own, in one run. A ratio above 1 is what writing once costs. With --rival, the
-    fastest of our backends is compared with the packages that people use otherwise.
+    Both compute the same from the same inputs, are judged by the same oracle, and are measured one right
+    after the other in one process, in an order drawn anew for each of six forks or more. A ratio above
+    1 is what writing once costs. With --rival, the fastest of our backends is compared with the packages
+    that people use otherwise, which have processes of their own.
     """
     from xpbench.bench import beginning, journal
     from xpbench.bench.cost import has_rivals

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from xpbench.bench.case import Case
+from xpbench.bench.header import positive
 from xpbench.bench.journal import Run
 from xpbench.bench.measurement import seconds_by_fork
 from xpbench.bench.multiple_comparisons import overall_ratio
@@ -148,7 +149,7 @@ def _predicted(run: Run, abscissas: Sequence[float], cases: _Cases, part: str) -
     costs = run.header["kernels"].get(cases[0].kernel, {}).get(part, {})
     suffix = f"/{cases[0].dtype}" if part == "traffic" else ""
     counts = [costs.get(f"{case.size_text}{suffix}") for case in cases]
-    known = [float(c) for c in counts if isinstance(c, int | float) and 0 < c < math.inf]
+    known = [known for count in counts if (known := positive(count)) is not None]
     return slope(abscissas, known) if len(known) == len(cases) else None
 
 

@@ -13,6 +13,7 @@ from xpbench.bench import roofline, stats
 from xpbench.bench.case import Case
 from xpbench.bench.device import is_host
 from xpbench.bench.exceptions import XpbenchError
+from xpbench.bench.header import positive
 from xpbench.bench.journal import Run
 from xpbench.bench.measurement import Measurement
 from xpbench.bench.profile import Profile
@@ -259,8 +260,8 @@ def _figures(header: Mapping[str, Any], one: _Seen, profile: Profile | None) -> 
         "modes": _modes(one.forks),
         "first_call_s": _median(cold, lambda record: record.first_call_s),
         "compile_s": _median(cold, lambda record: record.compile_s),
-        "flops": _positive(kernel.get("flops", {}).get(case.size_text)),
-        "traffic_bytes": _positive(_median(records, lambda record: record.traffic_bytes) or traffic),
+        "flops": positive(kernel.get("flops", {}).get(case.size_text)),
+        "traffic_bytes": positive(_median(records, lambda record: record.traffic_bytes) or traffic),
         "peak_bytes": max(held, default=None),
         "error_unit": kernel.get("error_unit", "eps"),
         "id": str(case),
@@ -292,11 +293,11 @@ def _placed(
 ) -> dict[str, Any]:
     """Where a case with a cost model stands under its roof, by the device's clock if that is known."""
     case, kernel = one.case, header["kernels"].get(one.case.kernel, {})
-    flops = _positive(kernel.get("flops", {}).get(case.size_text))
-    declared = _positive(kernel.get("traffic", {}).get(f"{case.size_text}/{case.dtype}"))
+    flops = positive(kernel.get("flops", {}).get(case.size_text))
+    declared = positive(kernel.get("traffic", {}).get(f"{case.size_text}/{case.dtype}"))
     if flops is None and declared is None:
         return {}
-    traffic = declared or _positive(_median(one.records, lambda record: record.traffic_bytes))
+    traffic = declared or positive(_median(one.records, lambda record: record.traffic_bytes))
     peak = peaks.get(roofline.key_of(case, one.compute_dtype or case.dtype))
     if not one.timed or peak is None:
         return {"intensity": flops / traffic if flops and traffic else None}
@@ -319,11 +320,6 @@ def _median(
 ) -> float | None:
     known = [value for record in records if (value := figure(record)) is not None]
     return statistics.median(known) if known else None
-
-
-def _positive(value: Any) -> float | None:
-    """A count as a number, or null where it says nothing."""
-    return float(value) if isinstance(value, int | float) and 0 < value < math.inf else None
 
 
 def _worst_error(one: _Seen) -> dict[str, Any]:

@@ -59,6 +59,14 @@ def test_the_logarithm_of_the_sigmoid_neither_overflows_nor_cancels(loaded):
     assert found.dtype == loaded.dtype
 
 
+def test_the_sigmoid_keeps_its_digits_where_it_is_small(loaded):
+    x = loaded.cast(np.array([-80.0, -15.0, -1e-3, 0.0, 1e-3, 15.0, 80.0]))
+    found = loaded(lambda xp, x: xp.sigmoid(x), x)
+    # An exponential, a sum of terms of one sign and a quotient.
+    np.testing.assert_allclose(found, scipy.special.expit(x.astype(np.float64)), rtol=4 * loaded.eps)
+    assert found.dtype == loaded.dtype
+
+
 @pytest.mark.parametrize("axis", [0, -1])
 @pytest.mark.parametrize("scale", [1.0, 1e4])
 def test_softmax_neither_overflows_nor_loses_accuracy(loaded, rng, axis, scale):
@@ -102,6 +110,26 @@ def test_layer_norm_takes_the_variance_of_the_row_itself(loaded, rng):
     # A sum of 24 terms about 3, over a deviation of 1, and six operations.
     margin = loaded.eps * (24 * abs(gain) * (3 + abs(normal)) + 6 * (abs(normal * gain) + abs(bias)))
     assert (abs(found - (normal * gain + bias)) <= margin).all()
+    assert found.dtype == loaded.dtype
+
+
+def test_column_dots_are_sums_of_products_down_the_columns(loaded, rng):
+    x, y = (loaded.cast(rng.standard_normal((37, 5))) for _ in range(2))
+    found = loaded(lambda xp, *arrays: xp.column_dots(*arrays), x, y)
+    wide = x.astype(np.float64), y.astype(np.float64)
+    # 37 products, and their sum in whatever order: Higham 2002, section 3.1.
+    margin = 37 * loaded.eps * np.sum(abs(wide[0] * wide[1]), axis=0)
+    assert (abs(found - np.sum(wide[0] * wide[1], axis=0)) <= margin).all()
+    assert found.dtype == loaded.dtype
+
+
+def test_a_product_is_added_with_two_roundings_at_most(loaded, rng):
+    a, (x, y) = loaded.cast(1.7), (loaded.cast(rng.standard_normal(33)) for _ in range(2))
+    found = loaded(lambda xp, *arrays: xp.multiply_add(*arrays), a, x, y)
+    product = a.astype(np.float64) * x
+    # Half an eps each, and in float64 those of the product and the sum here as well.
+    margin = loaded.eps * (abs(product) + abs(product + y))
+    assert (abs(found - (product + y)) <= margin).all()
     assert found.dtype == loaded.dtype
 
 

@@ -56,9 +56,15 @@ def measure(function, *calls):
     }
 
 
+def near_zero(xp, x):
+    return xp.expm1(x)
+
+
 a = np.random.default_rng(5).standard_normal((6, 3))
+x = np.concatenate([-np.logspace(-12, 2.5, 40), np.logspace(-12, 2.5, 40)])
 keys = [np.array(key, np.uint32) for key in ([1, 2], [3, 4], [2**32 - 1, 6])]
 found = [measure(adam, (a, np.zeros(3))), measure(newton, *((np.full(8, 2.0), key) for key in keys))]
+found.append(measure(near_zero, (x,)))
 print(json.dumps(found))
 """
 KEYS = ([1, 2], [3, 4], [2**32 - 1, 6])
@@ -110,6 +116,13 @@ def test_scan_and_gradient_agree_with_the_loop_in_python(found):
     for _ in range(8):
         expected.append(expected[-1] - (expected[-1] ** 2 - 2) / (2 * expected[-1]))
     np.testing.assert_allclose([*values, x], expected, rtol=4 * 2.3e-16)
+
+
+@pytest.mark.slow
+def test_an_exponential_less_one_keeps_its_digits_next_to_zero(found):
+    x = np.concatenate([-np.logspace(-12, 2.5, 40), np.logspace(-12, 2.5, 40)])
+    # tanh to 2 eps, a difference that does not cancel below 1, and a quotient.
+    np.testing.assert_allclose(found[2]["outputs"][0][0], np.expm1(x), rtol=6 * 2.3e-16)
 
 
 @pytest.mark.slow

@@ -322,3 +322,9 @@ def test_what_append_returned_from_survives_a_kill(runs: Any, tmp_path: Path) ->
     process.communicate()
     forks = {measurement.fork for measurement in journal.read(folder).measurements}
     assert set(range(int(last) + 1)) <= forks
+
+
+def test_a_reason_that_reads_like_what_was_in_force_stays_a_text(runs: Any) -> None:
+    run = runs.store(runs.forks(runs.case(), count=2, status="wrong", reason="{}", samples=()))
+    assert [m.in_force for m in run.measurements] == [{}, {}]
+    assert [m.reason for m in journal.read(run.path, rounds=False).measurements] == ["{}", "{}"]

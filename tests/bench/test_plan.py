@@ -164,6 +164,23 @@ def test_a_chunk_holds_every_backend_of_its_rows_back_to_back(found) -> None:
         assert len({frozenset(case.row for case in visit.cases) for visit in chunk}) == 1
 
 
+def test_two_backends_that_share_their_processes_take_turns_there_row_by_row(found) -> None:
+    class Guest(type(found.backends["numpy"])):  # type: ignore[misc]
+        name, beside = "guest", "numpy"
+
+    together = dataclasses.replace(found, backends={**found.backends, "guest": Guest()})
+    cases = select(together, Request(), {**DEVICES, "guest": ("cpu",)}, 2, "ieee")
+    grouped = environments(together, cases, "")
+    assert {environment.backend for environment in grouped} == set(DEVICES)
+    leaders = Counter[str]()
+    for visit in schedule(grouped, range(8), 0, lambda case: 10.0):
+        if visit.environment.backend == "numpy":
+            pairs = list(zip(visit.cases[::2], visit.cases[1::2], strict=True))
+            assert all(one.row == other.row for one, other in pairs)
+            leaders.update(one.backend for one, _ in pairs)
+    assert min(leaders["numpy"], leaders["guest"]) > 20, "either goes first about as often"
+
+
 def test_the_estimate_grows_with_forks_and_cases(found) -> None:
     cases = select(found, Request(), DEVICES, 2, "ieee")
     one = plan.estimate_run(found, cases, dataclasses.replace(SETTINGS, forks=1))

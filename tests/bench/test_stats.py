@@ -176,6 +176,46 @@ def test_one_fork_has_a_median_and_no_interval() -> None:
     assert stats.location([3.0]) == stats.Location(3.0, None, None, None)
 
 
+@pytest.mark.parametrize("n", range(1, 11))
+def test_signed_ranks_are_distributed_as_all_choices_of_signs(n: int) -> None:
+    every = Counter(
+        sum(rank for rank in range(1, n + 1) if signs >> rank & 1) for signs in range(0, 2 ** (n + 1), 2)
+    )
+    assert stats.signed_rank_distribution(n) == tuple(every[t] for t in range(len(every)))
+
+
+@pytest.mark.parametrize(("n", "ends"), [(6, 1), (7, 3), (8, 4), (10, 9), (12, 14)])
+def test_the_interval_of_pairs_ends_at_the_published_critical_value(n: int, ends: int) -> None:
+    # Wilcoxon's table of two-sided 5 %: T = 0, 2, 3, 8, 13 and below are rejected.
+    a = [math.exp(2.0**-k) for k in range(n)]
+    found = stats.paired_ratio(a, [1.0] * n)
+    averages = sorted((x + y) / 2 for i, x in enumerate(map(math.log, a)) for y in map(math.log, a[i:]))
+    assert found is not None
+    assert (math.log(found.low), math.log(found.high)) == pytest.approx(
+        (averages[ends - 1], averages[-ends])
+    )
+
+
+@pytest.mark.parametrize("n", [0, 4, 5])
+def test_below_six_pairs_there_is_no_interval(n: int) -> None:
+    assert stats.paired_ratio([1.0] * n, [2.0] * n) is None
+
+
+@pytest.mark.parametrize("forks", [6, 8])
+def test_the_interval_of_pairs_covers_as_often_as_it_says_whatever_the_processes(forks: int) -> None:
+    draw, held, trials = random.Random(forks), 0, 2000
+    for _ in range(trials):
+        modes = [draw.choice([1.0, 2.0, 5.0]) for _ in range(forks)]
+        a = [1.3 * mode * math.exp(draw.gauss(0, 0.02)) for mode in modes]
+        b = [mode * math.exp(draw.gauss(0, 0.02)) for mode in modes]
+        found = stats.paired_ratio(a, b)
+        assert found is not None
+        held += found.low <= 1.3 <= found.high
+    level = found.level
+    # Four standard errors of a share.
+    assert abs(held / trials - level) < 4 * math.sqrt(level * (1 - level) / trials)
+
+
 @given(FORKS, FORKS)
 def test_exchanging_the_sides_inverts_the_ratio_and_the_verdict(a: list[float], b: list[float]) -> None:
     there, back = stats.ratio(a, b), stats.ratio(b, a)

@@ -13,6 +13,7 @@ from xpbench.bench import journal, stats
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.measurement import STATUSES, Measurement
 from xpbench.bench.report.records import records
+from xpbench.bench.report.scaling import scaling
 from xpbench.bench.report.summary import COLUMNS, NOT_FINITE, summarise
 from xpbench.bench.roof import Roof
 
@@ -442,3 +443,12 @@ def test_modes_are_told_in_the_summary(runs) -> None:
     frame = summarise([runs.store(forks)])
     assert frame["modes"][0] == "1.00 ms, 1.51 ms"
     assert summarise([runs.store(runs.forks(runs.case()))])["modes"].isna().all()
+
+
+@pytest.mark.parametrize("count", [10**400, -1, 0, math.inf, "many", None], ids="{!r:.9}".format)
+def test_a_cost_that_is_no_number_a_float_can_hold_is_not_known(runs: Any, count: Any) -> None:
+    run = runs.store(*(runs.forks(runs.case(size=(("n", n),))) for n in (256, 512, 1024)))
+    for size in run.header["kernels"]["matmul"]["flops"]:
+        run.header["kernels"]["matmul"]["flops"][size] = count
+    assert summarise([run])["flops"].isna().all()
+    assert [exponent.flops for exponent in scaling([run])] == [None]

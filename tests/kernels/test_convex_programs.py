@@ -111,7 +111,7 @@ def test_multipliers_converge_to_the_lasso_of_scikit_learn(regression):
     np.testing.assert_allclose(slope[z != 0], penalty * np.sign(z[z != 0]), rtol=0, atol=rounding)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     seed=st.integers(0, 2**32 - 1),
     rho=st.floats(0.2, 2),

@@ -198,7 +198,7 @@ def test_the_oracles_agree_with_scipy(draw):
         np.testing.assert_allclose(found[1], law.cdf(count), rtol=1e-12, atol=1e-14)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 40), st.floats(1e-3, 1 - 1e-3))
 def test_probabilities_add_up_to_the_distribution(xp, n, p):
     k, trials, chance = np.arange(n + 1), np.full(n + 1, n), np.full(n + 1, p)

@@ -90,7 +90,7 @@ def test_multipliers_are_the_slope_of_the_minimum_when_constraints_are_moved():
     np.testing.assert_allclose(multipliers, slopes, rtol=0, atol=tolerance)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32 - 1), size=st.floats(-1e3, 1e3))
 def test_moving_along_the_constraints_costs_what_the_curvature_says(draw, xp, seed, size):
     """So that no other feasible point is lower: ``f(x + z) - f(x) = z'Q z / 2`` where ``A z = 0``."""
@@ -152,7 +152,7 @@ def test_the_last_multipliers_mark_the_support_vectors(classes):
     np.testing.assert_allclose(margins[inside], 1, atol=1e-6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 2**32 - 1),
     penalty=st.floats(1e-3, 1e3),

@@ -88,7 +88,7 @@ def test_a_matrix_with_two_equal_rows_is_refused_although_rounding_may_leave_its
 
 
 @given(powers=st.lists(st.integers(-20, 20), min_size=12, max_size=12))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_no_scaling_of_rows_and_columns_changes_what_is_measured(powers):
     """Multiplication by powers of 2 is exact, and Cholesky of D A D is D L."""
     (a,) = cholesky_inputs(np.random.default_rng(3), 12)

@@ -46,7 +46,7 @@ def test_mixtures_are_those_of_scikit_learn(draw, size):
     assert model.score(x) == pytest.approx(after, rel=1e-12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.integers(1, 3))
 def test_the_likelihood_of_a_mixture_never_falls(xp, seed, clusters, d):
     x, means = inputs(np.random.default_rng(seed), n=80, d=d, clusters=clusters, steps=12)

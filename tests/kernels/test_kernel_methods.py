@@ -46,7 +46,7 @@ def test_digits_cancel_by_the_square_of_the_distance_from_the_origin(load, backe
     assert scale / 20 < lost < 20 * scale
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(2, 12), st.integers(1, 5), st.integers(0, 2**32 - 1), st.floats(0.01, 10))
 def test_a_gaussian_kernel_is_symmetric_positive_and_bounded(xp, n, d, seed, gamma):
     """With all eigenvalues at zero or above: Schoelkopf & Smola, theorem 2.18."""

@@ -11,7 +11,7 @@ from xpbench.kernels.low_bit import MARGIN, apart, bitnet_linear, inputs, intege
 SIZES = [{"m": 5, "d": 200, "k": 7}, {"m": 3, "d": 64, "k": 2}, {"m": 1, "d": 1, "k": 1}]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 4), st.integers(1, 150), st.integers(1, 4), st.integers(0, 2**32 - 1))
 def test_the_oracles_bits_count_what_a_product_of_integers_sums(m, d, k, seed):
     rng = np.random.default_rng(seed)

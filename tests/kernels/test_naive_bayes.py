@@ -54,7 +54,7 @@ def test_the_distance_from_the_origin_costs_no_digits_beyond_those_of_the_data(l
     assert lost < 0.1 * EPS * offset**2 or offset < 1e4
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 4), st.integers(1, 4), st.floats(0.01, 100))
 def test_units_of_a_feature_move_all_likelihoods_alike(xp, seed, classes, d, unit):
     """The density of c t is that of t over c, and of the classes nothing changes."""

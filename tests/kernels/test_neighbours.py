@@ -56,7 +56,7 @@ def test_no_sample_stands_near_a_boundary_in_any_step(draw, size, dtype, seed):
         assert np.any(before != after)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 5), st.integers(1, 4), st.integers(1, 6))
 def test_no_step_raises_the_inertia(seed, clusters, d, steps):
     x, centres = kmeans_inputs(np.random.default_rng(seed), n=40, d=d, clusters=clusters, steps=steps)
@@ -90,7 +90,7 @@ def test_neighbours_are_those_of_scikit_learn(draw, size):
     assert trial.judge([model.predict(t), neighbours, distances**2]).agrees
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.integers(1, 5), st.integers(5, 30))
 def test_every_sample_is_its_own_nearest_neighbour(xp, seed, d, k, n):
     x, y, _ = knn_inputs(np.random.default_rng(seed), n=n, m=1, d=d, k=k, classes=3)

@@ -71,7 +71,7 @@ def test_the_softmax_of_the_oracle_is_that_of_fifty_digits():
 
 
 @given(st.integers(0, 999), st.sampled_from([-512.0, 0.25, 64.0, 8192.0]))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_layer_norm_does_not_see_a_shift_of_all_features(seed, shift):
     x, gain, bias = layer_norm_inputs(np.random.default_rng(seed), n=4, d=9)
     x = np.round(x * 2**20) / 2**20  # so that the shift is exact

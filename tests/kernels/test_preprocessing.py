@@ -10,7 +10,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.model_selection import train_test_split as split
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from xpbench import Unsupported
+from xpbench import Unsupported, Vocabulary
 from xpbench.kernels.preprocessing import (
     impute,
     impute_errors,
@@ -113,8 +113,8 @@ def test_the_unit_of_a_column_does_not_matter(seed, power):
     """Powers of two round nothing."""
     x = np.random.default_rng(seed).standard_normal((20, 3)) + 2
     for compute in (standardize, min_max_scale):
-        once, *others = compute(np, x)
-        again, *scaled = compute(np, x * 2.0**power)
+        once, *others = compute(Vocabulary(np), x)
+        again, *scaled = compute(Vocabulary(np), x * 2.0**power)
         np.testing.assert_array_equal(again, once)
         for one, other in zip(scaled, others, strict=True):
             np.testing.assert_array_equal(one, other * 2.0**power)

@@ -96,7 +96,7 @@ def test_ridge_solves_what_the_normal_equations_cannot(draw, backend, dtype, con
     assert not judge(trial.kernel, [normal], reference, exact, {}, dtype).agrees
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     seed=st.integers(0, 2**32 - 1),
     penalties=st.lists(st.floats(-3, 3), min_size=2, max_size=2, unique=True),
@@ -147,7 +147,7 @@ def test_steps_without_end_meet_the_conditions_of_optimality(regression, draw, x
     np.testing.assert_allclose(value, objective(theirs, x, y, l1, l2), rtol=1e-12)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 2**32 - 1), squares=st.floats(0.05, 2), share=st.floats(0.2, 3))
 def test_the_elastic_net_is_a_lasso_of_stacked_samples(seed, squares, share):
     """Zou & Hastie, lemma 1: with rows sqrt(lambda_2) 1 and targets 0 more, both have one minimum."""

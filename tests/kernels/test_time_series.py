@@ -28,7 +28,7 @@ def test_least_squares_are_those_of_scikit_learn(draw, size):
     np.testing.assert_allclose(model.coef_, trial.data.reference[0], rtol=0, atol=1e-11)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 6))
 def test_yule_walker_are_the_least_squares_of_the_series_between_zeros(xp, seed, p):
     """Among n + p equations, zeros before and after: then the normal equations are Toeplitz."""
@@ -41,7 +41,7 @@ def test_yule_walker_are_the_least_squares_of_the_series_between_zeros(xp, seed,
     np.testing.assert_allclose(g, theirs, rtol=0, atol=1e-11)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 8))
 def test_yule_walker_give_a_stationary_model_of_any_series(xp, seed, p):
     """Brockwell & Davis, section 8.1: all roots of 1 - g_1 z - ... - g_p z^p lie outside the circle."""

@@ -67,7 +67,8 @@ def native(base: type[Backend]) -> type[Backend]:
 
     # The registry takes a class for a file's own by its module.
     name = f"{base.name}{NATIVE}"
-    members = {"name": name, "default": False, "compile": compile, "__module__": __name__}
+    members = {"name": name, "default": False, "beside": base.name, "compile": compile}
+    members["__module__"] = __name__
     return type(name, (base,), members)
 
 

@@ -13,11 +13,11 @@ def numpy() -> Versions:
     def gradient_descent(x, y, eta, *, steps):
         n, w = len(x), np.zeros_like(x[0])
         for _ in range(steps):
-            w -= eta / n * (x.T @ (special.expit(x @ w) - y))
+            w -= eta / n * ((special.expit(x @ w) - y) @ x)
         return w
 
     def slope(w, x, y):
-        return x.T @ (y * special.expit(-y * (x @ w))) / -len(y)
+        return (y * special.expit(-y * (x @ w))) @ x / -len(y)
 
     def momentum(x, y, eta, mu):
         w = np.zeros_like(x[0, 0])
@@ -57,7 +57,7 @@ def numpy() -> Versions:
         w, rate = np.zeros_like(x[0]), eta / order.shape[1]
         for batch in order:
             rows, labels = x[batch], y[batch]
-            w += rate * (rows.T @ (labels * special.expit(-labels * (rows @ w))))
+            w += rate * ((labels * special.expit(-labels * (rows @ w))) @ rows)
         return w
 
     def newton(x, y, penalty, *, steps):
@@ -70,7 +70,7 @@ def numpy() -> Versions:
             rows = x * np.sqrt(p * (1 - p) / n)[:, None]
             h = rows.T @ rows
             h[diagonal, diagonal] += penalty
-            g = x.T @ (p - y) / n + penalty * w
+            g = (p - y) @ x / n + penalty * w
             w = w - np.linalg.solve(h, g)
             iterates[t] = w
         return iterates
@@ -129,11 +129,11 @@ def torch() -> Versions:
     def gradient_descent(x, y, eta, *, steps):
         w, rate = x.new_zeros(x.shape[1]), eta / len(x)
         for _ in range(steps):
-            w = w - rate * x.T.mv(torch.sigmoid(x.mv(w)) - y)
+            w = w - rate * ((torch.sigmoid(x.mv(w)) - y) @ x)
         return w
 
     def slope(w, x, y):
-        return x.T.mv(y * torch.sigmoid(-y * x.mv(w))) / -len(y)
+        return (y * torch.sigmoid(-y * x.mv(w))) @ x / -len(y)
 
     def momentum(x, y, eta, mu):
         w = x.new_zeros(x.shape[2])
@@ -172,7 +172,7 @@ def torch() -> Versions:
         w, rate = x.new_zeros(x.shape[1]), eta / order.shape[1]
         for batch in order:
             rows, labels = x[batch], y[batch]
-            w = w + rate * rows.T.mv(labels * torch.sigmoid(-labels * rows.mv(w)))
+            w = w + rate * ((labels * torch.sigmoid(-labels * rows.mv(w))) @ rows)
         return w
 
     def newton(x, y, penalty, *, steps):
@@ -235,12 +235,12 @@ def jax() -> Versions:
 
     def gradient_descent(x, y, eta, *, steps):
         def step(_, w):
-            return w - eta / len(x) * (x.T @ (nn.sigmoid(x @ w) - y))
+            return w - eta / len(x) * ((nn.sigmoid(x @ w) - y) @ x)
 
         return lax.fori_loop(0, steps, step, jnp.zeros_like(x[0]))
 
     def slope(w, x, y):
-        return x.T @ (y * nn.sigmoid(-y * (x @ w))) / -len(y)
+        return (y * nn.sigmoid(-y * (x @ w))) @ x / -len(y)
 
     def momentum(x, y, eta, mu):
         def step(state, batch):
@@ -286,7 +286,7 @@ def jax() -> Versions:
 
         def step(w, batch):
             rows, labels = x[batch], y[batch]
-            return w + rate * (rows.T @ (labels * nn.sigmoid(-labels * (rows @ w)))), None
+            return w + rate * ((labels * nn.sigmoid(-labels * (rows @ w))) @ rows), None
 
         return lax.scan(step, jnp.zeros_like(x[0]), order)[0]
 
