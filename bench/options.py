@@ -21,7 +21,8 @@ Backends = Annotated[
     ),
 ]
 Devices = Annotated[
-    list[str] | None, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1, ... Repeatable.")
+    list[str] | None,
+    typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1, 8xcpu, ... Repeatable."),
 ]
 Dtypes = Annotated[
     list[str] | None,

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from xpbench.bench import interpreter, machine, memory, plan, probe, processor, registry, stats
 from xpbench.bench.case import PRECISIONS, Case
+from xpbench.bench.device import kind_of, parse
 from xpbench.bench.exceptions import NothingMeasured, XpbenchError
 from xpbench.bench.interpreter import Interpreter
 from xpbench.bench.job import Job
@@ -138,6 +139,8 @@ def prepare(
         name for file in backend_files for name in _declared(file, "backend", found.backends_of(file))
     ]
     found.backend(baseline.split("@")[0])
+    for name in request.devices:
+        parse(name)
     rows = plan.select(found, replace(request, kernels=tuple(names)))
     asked = dict.fromkeys(row.kernel for row in rows)
     other = None if python is None else interpreter.find(python, found.files, list(asked))
@@ -218,7 +221,7 @@ def _first(state: probe.State) -> list[str]:
     """One device of each kind: the second card of two equal ones is measured only when asked for."""
     kinds: dict[str, str] = {}
     for device in state.devices:
-        kinds.setdefault(device.split(":")[0], device)
+        kinds.setdefault(kind_of(device), device)
     return list(kinds.values())
 
 

@@ -14,6 +14,7 @@ from xpbench.bench.accounting import Account
 from xpbench.bench.attendance import Attendance, Cards
 from xpbench.bench.backend import Backend, Setting
 from xpbench.bench.case import Case
+from xpbench.bench.device import is_host
 from xpbench.bench.job import Job
 from xpbench.bench.measurement import Measurement
 from xpbench.bench.plan import Environment, Visit
@@ -111,7 +112,7 @@ def _open(
         cards = Cards(job.find_card, observer.note)
         visits = job.visits(str(place.folder / "cache"))
         run = _Run(job, place, observer, account, progress, visits, cards, held)
-        if job.settings.energy and all(case.device == "cpu" for case in job.cases):
+        if job.settings.energy and all(is_host(case.device) for case in job.cases):
             observer.note("--energy reads the counter of a card, and no case of this run is on one")
         needed = dict.fromkeys(case for visit in run.visits for case in progress.remaining(visit))
         run.prepare({case.data: case for case in needed if case.data not in place.made})
@@ -223,7 +224,7 @@ class _Run:
         cases: dict[Environment, list[Case]] = {}
         for visit in self.visits:
             kind = type(self.job.registry.backends[visit.environment.backend])
-            if visit.environment.setting.device != "cpu" and kind.profile is not Backend.profile:
+            if not is_host(visit.environment.setting.device) and kind.profile is not Backend.profile:
                 cases.setdefault(visit.environment, []).extend(visit.cases)
         if not cases:
             return
@@ -267,7 +268,7 @@ class _Run:
         name = "second turns of disturbed cases" if again else name
         fork = f"fork {visit.fork + 1} of {self.job.fork_range.stop}"
         self.observer.phase(f"{name}, {fork}", "starting", str(visit.environment))
-        if device == "cpu":
+        if is_host(device):
             return self._process("worker", visit, on_event, settings.timeout)
         card = self.cards.of(visit.environment)
         with self._alone_on_card(visit.environment):

@@ -23,6 +23,7 @@ from typing import Any
 import xpbench
 from xpbench.bench import journal, machine, memory, probe, registry, runner, scratch, sources
 from xpbench.bench.case import Case
+from xpbench.bench.device import kind_of
 from xpbench.bench.header import SEALED
 from xpbench.bench.job import Job
 from xpbench.bench.measurement import as_json
@@ -58,7 +59,7 @@ class Block:
 
     @property
     def on_card(self) -> bool:
-        return any(case.device.split(":")[0] == "cuda" for case in self.cases)
+        return any(kind_of(case.device) == "cuda" for case in self.cases)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"cases": [case.to_json() for case in self.cases]}

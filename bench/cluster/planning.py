@@ -13,6 +13,7 @@ from xpbench.bench.cluster.block import Expected, Node
 from xpbench.bench.cluster.fleet import Fleet
 from xpbench.bench.cluster.gathering import Gathering
 from xpbench.bench.cluster.schedule import Queue
+from xpbench.bench.device import is_host
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.job import Job
 from xpbench.bench.measurement import read_case
@@ -86,7 +87,7 @@ def taken_up(fleet: Fleet, folder: Path, given: Sequence[str]) -> tuple[Plan, Ex
     nodes = _ask(fleet, plan.registry, [name for name in plan.versions if name not in plan.unusable])
     usable = {name: v for name, v in plan.versions.items() if name not in plan.unusable}
     expected = Expected(xpbench.__version__, sources.of_package(), usable)
-    sweep.check(nodes, expected, {case.backend for case in plan.runnable if case.device == "cpu"})
+    sweep.check(nodes, expected, {case.backend for case in plan.runnable if is_host(case.device)})
     return plan, _heard(fleet, plan, expected)
 
 
@@ -110,7 +111,7 @@ def _ask(fleet: Fleet, found: Registry, backends: Sequence[str]) -> dict[str, No
 
 
 def _heard(fleet: Fleet, plan: Plan, expected: Expected) -> Expected:
-    everywhere = {case.backend for case in plan.runnable if case.device == "cpu"}
+    everywhere = {case.backend for case in plan.runnable if is_host(case.device)}
     fleet.require(lambda node: sweep.faults_of(node, expected, everywhere))
     return expected
 
@@ -130,7 +131,7 @@ def _state(found: Registry, name: str, nodes: Mapping[str, Node], with_card: set
         device
         for node, state in usable
         for device in state["devices"]
-        if device == "cpu" or node in with_card
+        if is_host(device) or node in with_card
     )
     versions = found.backends[name].versions() or dict(usable[0][1]["versions"])
     return State(name, True, "", tuple(devices), versions)
