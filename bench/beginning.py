@@ -40,12 +40,16 @@ def begin(prepared: Plan, folder: Path | None) -> Path:
     """
     prepared.check_runnable()
     stamp = datetime.datetime.now().astimezone()
-    name = f"{stamp:%Y%m%d-%H%M%S}-{prepared.preset}-{secrets.token_hex(2)}"
-    folder = folder or Path("results") / name
+    folder = folder or new_folder(prepared.preset, stamp)
     journal.create(folder, header(prepared, folder, stamp.isoformat(timespec="seconds")))
     for record in prepared.words:
         journal.append(folder, record)
     return folder
+
+
+def new_folder(preset: str, stamp: datetime.datetime) -> Path:
+    """Where a run goes that was told no place: two that begin in one second have two."""
+    return Path("results") / f"{stamp:%Y%m%d-%H%M%S}-{preset}-{secrets.token_hex(2)}"
 
 
 def resume(folder: Path, given: Sequence[Path] = ()) -> Plan:
@@ -102,7 +106,7 @@ def of_header(
         unusable, versions, preset = header["unusable"], header["versions"], header["preset"]
     except (KeyError, TypeError) as fault:
         raise XpbenchError(
-            f"{folder}/run.json does not say how the run was to go on ({fault}): "
+            f"the plan in {folder} does not say how the run was to go on ({fault}): "
             "it can be shown, but not resumed"
         ) from None
     found = registry.find(files)

@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
@@ -9,8 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from xpbench.bench.cluster import block as work
-from xpbench.bench.cluster.block import Block, Node, result_of
+from xpbench.bench.cluster import work
+from xpbench.bench.cluster.block import Block, Node, Result
 from xpbench.bench.cluster.fleet import Ended, Lost, Place
 from xpbench.bench.cluster.kind import kind_of
 from xpbench.bench.exceptions import XpbenchError, one_line
@@ -21,6 +22,8 @@ ANSWER_SECONDS = 180.0
 LOOK_SECONDS = 1.0
 """So often the scheduler is asked which workers there are."""
 POLL_SECONDS = 0.05
+STOP_SECONDS = 10.0
+"""How long workers may take to stop, which is to kill a process and to read what it has measured."""
 CARD = "GPU"
 """The resource that a worker with a card declares: ``dask worker --resources GPU=1``."""
 
@@ -49,7 +52,6 @@ class DaskFleet:
     _running: dict[str, tuple[Any, Block, Place]] = field(default_factory=dict)
     _workers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     _looked: float = 0.0
-    _told_of_none: bool = False
     _notes: list[str] = field(default_factory=list)
     _numbers: Any = field(default_factory=itertools.count)
 
@@ -126,16 +128,10 @@ class DaskFleet:
         if time.monotonic() - self._looked > LOOK_SECONDS:
             self._look()
             self._welcome()
-            if not self._workers and not self._told_of_none:
-                self._notes.append(f"{self.address} has no worker any more: waiting for one")
-            self._told_of_none = not self._workers
         busy = {place.name for _, _, place in self._running.values()}
-        return [place for place in self._places() if place.name not in busy]
+        return [place for place in self.places() if place.name not in busy]
 
-    def kinds(self) -> set[str]:
-        return {place.kind.id for place in self._places() if place.kind}
-
-    def _places(self) -> list[Place]:
+    def places(self) -> Sequence[Place]:
         """The workers that have told what they are, and may take part."""
         return [
             Place(_name(address, worker), kind_of(asked.node.machine), bool(_cards(worker)))
@@ -173,6 +169,7 @@ class DaskFleet:
         future = self.client.submit(
             work.measure,
             block.to_json(),
+            key,
             key=key,
             workers=[address],
             allow_other_workers=False,
@@ -208,7 +205,27 @@ class DaskFleet:
             raise XpbenchError(
                 f"{place.name}: its block could not be measured ({one_line(fault)})"
             ) from fault
-        return Ended(block, place, result_of(answer))
+        return Ended(block, place, Result.from_json(answer))
+
+    def stop(self) -> list[Ended]:
+        if not self._running:
+            return []
+        errands = {address: future.key for address, (future, _, _) in self._running.items()}
+        # Ctrl-C must not wait for a worker that does not answer.
+        threading.Thread(target=self._tell_to_stop, args=(errands,), daemon=True).start()
+        found: list[Ended] = []
+        end = time.monotonic() + STOP_SECONDS
+        while self._running and self.client.status == "running" and time.monotonic() < end:
+            for address in list(self._running):
+                with suppress(XpbenchError):
+                    ended = self._ended(address)
+                    found += [ended] if ended else []
+            time.sleep(POLL_SECONDS)
+        return found
+
+    def _tell_to_stop(self, errands: Mapping[str, str]) -> None:
+        with suppress(Exception):
+            self.client.run(work.stop, list(errands.values()), workers=list(errands), on_error="ignore")
 
     def _forget(self, address: str, cancel: bool = True) -> None:
         future, _, _ = self._running.pop(address)
@@ -221,6 +238,7 @@ class DaskFleet:
         return told
 
     def close(self) -> None:
+        self.stop()
         if self.client.status == "running":
             for address in list(self._running):
                 self._forget(address)

@@ -21,6 +21,9 @@ class Place:
     kind: Kind | None
     card: bool
 
+    def can_take(self, block: Block) -> bool:
+        return self.card or not block.on_card
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -36,7 +39,7 @@ class Fleet(Protocol):
     """The machines of a run, which may come and go."""
 
     def ask(self, question: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
-        """What ``block.describe`` answers on every machine, or on one where a scheduler chooses."""
+        """What ``work.describe`` answers on every machine, or on one where a scheduler chooses."""
 
     def require(self, faults_of: Callable[[Node], list[str]]) -> None:
         """What a machine that comes later may not lack."""
@@ -44,8 +47,8 @@ class Fleet(Protocol):
     def free(self) -> Sequence[Place]:
         """Where there is room for a block; machines that came since are among them."""
 
-    def kinds(self) -> set[str]:
-        """The ids of the kinds of machine that are there, busy or not."""
+    def places(self) -> Sequence[Place]:
+        """Where blocks may go, busy or not."""
 
     def send(self, block: Block, place: Place) -> None: ...
 
@@ -58,8 +61,11 @@ class Fleet(Protocol):
             If nothing more can come.
         """
 
+    def stop(self) -> list[Ended]:
+        """Has end at once what was sent and is not over; gives what is known of it by then."""
+
     def notes(self) -> list[str]:
         """What the user must know of the machines, once."""
 
     def close(self) -> None:
-        """Takes back what was sent and is not over."""
+        """Lets the machines go; what was sent and is not over ends."""

@@ -1,5 +1,6 @@
 """How is what machines answer kept: by kind of machine, and every case and fork once?"""
 
+import functools
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from xpbench.bench import groups, journal, log
 from xpbench.bench.cluster.block import Result
 from xpbench.bench.cluster.kind import Kind, kind_of
 from xpbench.bench.exceptions import XpbenchError
-from xpbench.bench.measurement import Measurement
+from xpbench.bench.measurement import Measurement, read_case
 from xpbench.bench.remaining import Progress, progress_of
 
 Key = tuple[str, int]
@@ -37,9 +38,12 @@ def begin(folder: Path, header: Mapping[str, Any]) -> None:
 
 @dataclass
 class Gathering:
-    """The folder of a run over several machines, while it is measured. ``header`` is its plan, ``words``
-    are the records of cases that nothing can measure, which go where the rest of their row is; ``homes``
-    tells by case id the id of the kind of machine that has it."""
+    """The folder of a run over several machines, while it is measured.
+
+    ``header`` is its plan. ``words`` are the records of cases that nothing can measure: they go where
+    the rest of their row goes, or with the first answer where there is no rest. ``homes`` tells by case
+    id the id of the kind of machine that has it.
+    """
 
     folder: Path
     header: Mapping[str, Any]
@@ -65,11 +69,14 @@ class Gathering:
         return found
 
     def take(self, result: Result) -> list[Measurement]:
-        """Writes what a machine answered, but for what is there already; gives what is new."""
+        """Writes what a machine answered, but for what is there already; gives what is new. Of an answer
+        without news nothing is written."""
         kind = kind_of(result.machine)
         found = [Measurement.from_json(record) for record in result.measurements]
         new = [m for m in found if m.key not in self.progress.done and self._is_open(m)]
-        rows = {record.case.row for record in new}
+        if not new:
+            return []
+        rows = {record.case.row for record in new} | self._of_nobody
         told = [w for w in self.words if w.case.row in rows and w.key not in self.progress.done]
         group = self._group(kind, result.machine, [*new, *told])
         for record in [*new, *told]:
@@ -85,6 +92,13 @@ class Gathering:
                 if name != journal.CARDS or (line.get("case"), line.get("fork")) in keys:
                     log.append(group / name, dict(line))
         return new
+
+    @functools.cached_property
+    def _of_nobody(self) -> set[object]:
+        """The rows of which no case can be measured."""
+        words = {str(word.case) for word in self.words}
+        cases = [read_case(record) for record in self.header["cases"]]
+        return {case.row for case in cases} - {case.row for case in cases if str(case) not in words}
 
     def _is_open(self, record: Measurement) -> bool:
         """A case that ended with a word on another machine meanwhile is over."""

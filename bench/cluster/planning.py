@@ -1,22 +1,26 @@
 """What a run over several machines would measure, by what the machines tell of themselves."""
 
 import datetime
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import xpbench
-from xpbench.bench import beginning, groups, lock, options, preparation, registry, sources
+from xpbench.bench import beginning, groups, lock, memory, preparation, registry, sources
 from xpbench.bench.cluster import gathering, schedule, sweep
 from xpbench.bench.cluster.block import Expected, Node
 from xpbench.bench.cluster.fleet import Fleet
 from xpbench.bench.cluster.gathering import Gathering
+from xpbench.bench.cluster.kind import kind_of
 from xpbench.bench.cluster.schedule import Queue
 from xpbench.bench.device import is_host
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.job import Job
 from xpbench.bench.measurement import read_case
+from xpbench.bench.options import files_alone
 from xpbench.bench.plan import Request
 from xpbench.bench.preparation import Plan
 from xpbench.bench.probe import State
@@ -25,13 +29,16 @@ from xpbench.bench.registry import Registry
 CHUNK_SECONDS = 30.0
 """The work of a block, unless there would be too few of them: half of what a local run takes, as what a
 lost machine costs is a block."""
-BLOCKS_A_PLACE = 4
+CHUNKS_A_MACHINE = 4
+"""So many, where they are neither large nor small: the last machine at work is not waited for long."""
+SMALL_CHUNK_SECONDS = 1.0
 
 
 def prepared(
-    fleet: Fleet, arguments: Sequence[str], request: Request, options: Mapping[str, Any]
+    fleet: Fleet, arguments: Sequence[str], request: Request, asked: Mapping[str, Any]
 ) -> tuple[Plan, Expected]:
-    """The plan of a new run, and what every machine must have.
+    """The plan of a new run, and what every machine must have; ``asked`` is of
+    ``preparation.prepare``.
 
     Raises
     ------
@@ -47,25 +54,41 @@ def prepared(
     with_card = {place.name for place in fleet.free() if place.card}
     states = {name: _state(found, name, nodes, with_card) for name in found.backends}
     usable = {name: state.versions for name, state in states.items() if state.usable}
-    expected = Expected(xpbench.__version__, sources.of_package(), usable)
-    threads = options.get("threads") or min(int(node.machine["cores"]) for node in nodes.values())
-    asked = {**options, "threads": threads}
+    threads = asked.get("threads") or min(node.threads for node in nodes.values())
+    expected = Expected(xpbench.__version__, sources.of_package(), usable, threads)
     everywhere = {
         name
         for name, state in states.items()
         if state.usable and "cpu" in state.devices and _wanted(request, "cpu")
     }
     sweep.check(nodes, expected, everywhere)
-    most = [node.memory for node in nodes.values() if node.memory]
     plan = preparation.prepare(
-        arguments, request, known=states, most_memory=min(most, default=None), **asked
+        arguments,
+        request,
+        known=states,
+        most_memory=_least_memory(nodes),
+        **{**asked, "threads": threads},
     )
     plan = replace(plan, settings=replace(plan.settings, cpus=""))
     plan.check_runnable()
-    chunk = plan.seconds / max(1, plan.settings.forks) / (BLOCKS_A_PLACE * len(nodes))
-    chunk = min(CHUNK_SECONDS, max(chunk, options.get("chunk") or 1.0))
+    kinds = Counter(kind_of(node.machine).id for node in nodes.values())
+    chunk = chunk_seconds(plan.job(Path()), list(kinds.values()))
     plan = replace(plan, settings=replace(plan.settings, chunk=chunk))
     return plan, _heard(fleet, plan, expected)
+
+
+def chunk_seconds(job: Job, kinds: Sequence[int]) -> float:
+    """The seconds of a chunk, of which one fork is a block, for so many machines of each kind.
+
+    The forks of a chunk are measured at once by the machines of one kind. A small sweep is cut no
+    further than it takes to have every machine at work: every chunk starts its processes anew.
+    """
+    forks = max(1, job.settings.forks)
+    wanted = job.seconds / forks / (CHUNKS_A_MACHINE * sum(kinds))
+    least = sum(math.ceil(machines / forks) for machines in kinds)
+    whole = sum(job.weights.values())
+    # Shares that are equal but for rounding must fit.
+    return min(CHUNK_SECONDS, max(SMALL_CHUNK_SECONDS, wanted), 1.001 * whole / least)
 
 
 def taken_up(fleet: Fleet, folder: Path, given: Sequence[str]) -> tuple[Plan, Expected]:
@@ -83,11 +106,15 @@ def taken_up(fleet: Fleet, folder: Path, given: Sequence[str]) -> tuple[Plan, Ex
     lock.refuse_if_held(folder)
     header = groups.plan_of(folder)
     cases = tuple(read_case(record) for record in header["cases"])
-    plan = beginning.of_header(folder, header, cases, options.files_alone(given))
+    plan = beginning.of_header(folder, header, cases, files_alone(given))
     nodes = _ask(fleet, plan.registry, [name for name in plan.versions if name not in plan.unusable])
     usable = {name: v for name, v in plan.versions.items() if name not in plan.unusable}
-    expected = Expected(xpbench.__version__, sources.of_package(), usable)
+    threads = plan.settings.threads
+    expected = Expected(xpbench.__version__, sources.of_package(), usable, threads)
     sweep.check(nodes, expected, {case.backend for case in plan.runnable if is_host(case.device)})
+    most, kernels = _least_memory(nodes), plan.registry.kernels
+    reasons = {case: memory.too_large(kernels[case.kernel], dict(case.size), most) for case in cases}
+    plan = replace(plan, unfit={case: reason for case, reason in reasons.items() if reason})
     return plan, _heard(fleet, plan, expected)
 
 
@@ -108,6 +135,10 @@ def _ask(fleet: Fleet, found: Registry, backends: Sequence[str]) -> dict[str, No
     files = {sources.name_of(file): file.read_text() for file in found.files}
     answers = fleet.ask({"backends": list(backends), "files": files})
     return {name: Node(**answer) for name, answer in answers.items()}
+
+
+def _least_memory(nodes: Mapping[str, Node]) -> int | None:
+    return min((node.memory for node in nodes.values() if node.memory), default=None)
 
 
 def _heard(fleet: Fleet, plan: Plan, expected: Expected) -> Expected:

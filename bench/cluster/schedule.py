@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -55,17 +56,18 @@ class Queue:
     roofed: set[tuple[object, ...]] = field(default_factory=set)
     sent: dict[str, tuple[int, Block]] = field(default_factory=dict)
 
-    def take(self, place: Place, kinds: set[str]) -> Block | None:
-        """The next block for a machine; ``None`` where there is none that it should have."""
+    def take(self, place: Place, places: Sequence[Place]) -> Block | None:
+        """The next block for a machine; ``None`` where there is none that it should have. ``places`` are
+        all machines that are there."""
         self._drop_done()
-        able = [entry for entry in self.waiting if place.card or not entry[1].on_card]
+        able = [entry for entry in self.waiting if place.can_take(entry[1])]
         if place.kind is None:
             chosen = next(iter(able), None)
         else:
             kind = place.kind.id
             home = (e for e in able if self.homes.get(e[0]) == kind)
             free = (e for e in able if e[0] not in self.homes)
-            orphaned = (e for e in able if e[0] in self.homes and self.homes[e[0]] not in kinds)
+            orphaned = (e for e in able if e[0] in self.homes and not self._is_at_home(e, places))
             chosen = next(home, None) or next(free, None) or next(orphaned, None)
         if chosen is None:
             return None
@@ -85,6 +87,20 @@ class Queue:
         if block.settings.roofs:
             self.roofed = {due for due in self.roofed if due[1] != block.fork}
         return True
+
+    def lacks(self) -> str:
+        """What is said when nothing is measured and blocks wait."""
+        on_card = all(block.on_card for _, block in self.waiting)
+        wanted = "a worker with a card (--resources GPU=1)" if on_card else "a worker"
+        return (
+            f"{len(self.waiting)} blocks wait for {wanted}, and none is there: start one, or press "
+            "Ctrl-C, and --resume goes on later"
+        )
+
+    def _is_at_home(self, entry: tuple[int, Block], places: Sequence[Place]) -> bool:
+        """Whether a machine of its chunk's kind is there that can take it."""
+        number, block = entry
+        return any(p.kind and p.kind.id == self.homes[number] and p.can_take(block) for p in places)
 
     def _drop_done(self) -> None:
         self.waiting = [entry for entry in self.waiting if self._rest(entry[1]).cases]
@@ -121,6 +137,7 @@ def queue_of(
 ) -> Queue:
     """All blocks of a run, a chunk after the other; ``homes`` tells by case id which kind has it."""
     settings: Settings = replace(job.settings, chunk=ONE_CHUNK)
+    run = secrets.token_hex(8)
     waiting: list[tuple[int, Block]] = []
     found: dict[int, str] = {}
     for number, cases in enumerate(chunks(job)):
@@ -129,7 +146,7 @@ def queue_of(
             found[number] = known[0]
         for fork in job.fork_range:
             name = block_name(cases, fork)
-            waiting.append((number, Block(name, fork, cases, settings, expected, files)))
+            waiting.append((number, Block(name, fork, cases, settings, expected, files, run)))
     return Queue(waiting, progress, found)
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xpbench.bench.cluster import block as work
-from xpbench.bench.cluster.block import Block, Node, result_of
+from xpbench.bench.cluster import work
+from xpbench.bench.cluster.block import Block, Node, Result
 from xpbench.bench.cluster.fleet import Ended, Place
 from xpbench.bench.exceptions import XpbenchError, one_line
 
@@ -23,8 +23,13 @@ JOBS = ".jobs"
 """The folder beside the groups in which jobs find their work, and leave their answers and logs."""
 AT_ONCE = {"slurm": 64, "local-slurm": 1}
 POLL_SECONDS = 0.2
+STOP_SECONDS = 5.0
+"""How long a command that ends waits for its jobs to be gone."""
 DEFAULTS = {"time": "120"}
 """Minutes after which Slurm ends a job: a block takes half a minute, unless a case is slow."""
+
+_Sent = tuple[Any, Block, Place]
+"""A job, and the block that it has."""
 
 
 @dataclass
@@ -35,7 +40,7 @@ class SlurmFleet:
     name: str
     jobs: Path
     at_once: int
-    _running: list[tuple[Any, Block, Place]] = field(default_factory=list)
+    _running: "list[_Sent]" = field(default_factory=list)
 
     def ask(self, question: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
         """What a job that is asked for alone finds where Slurm puts it.
@@ -60,33 +65,47 @@ class SlurmFleet:
         return {self.name: answer}
 
     def require(self, faults_of: Callable[[Node], list[str]]) -> None:
-        """Every job sees to it by itself, as ``block.measure`` does."""
+        """Every job sees to it by itself, as ``work.measure`` does."""
 
     def free(self) -> Sequence[Place]:
         """Room for jobs. Whether they get a card is in the options."""
-        return [Place(self.name, None, True)] * (self.at_once - len(self._running))
+        return [*self.places()] * (self.at_once - len(self._running))
 
-    def kinds(self) -> set[str]:
-        return set()
+    def places(self) -> Sequence[Place]:
+        return [Place(self.name, None, True)]
 
     def send(self, block: Block, place: Place) -> None:
         job = self.executor.submit(work.measure, block.to_json())
         self._running.append((job, block, Place(f"job {job.job_id}", None, place.card)))
 
     def ended(self) -> list[Ended]:
-        over = [entry for entry in self._running if entry[0].done()]
-        self._running = [entry for entry in self._running if entry not in over]
+        over = self._take_over()
         if not over:
             time.sleep(POLL_SECONDS)
         return [_ended(job, block, place) for job, block, place in over]
+
+    def stop(self) -> list[Ended]:
+        over = self._take_over()
+        for job, _, _ in self._running:
+            _cancel(job)
+        end = time.monotonic() + STOP_SECONDS
+        while self._running and time.monotonic() < end:
+            time.sleep(POLL_SECONDS)
+            self._take_over()
+        self._running = []
+        return [_ended(job, block, place) for job, block, place in over]
+
+    def _take_over(self) -> "list[_Sent]":
+        """Takes the jobs that are over out of those that run."""
+        over = [sent for sent in self._running if sent[0].done()]
+        self._running = [sent for sent in self._running if sent not in over]
+        return over
 
     def notes(self) -> list[str]:
         return []
 
     def close(self) -> None:
-        for job, _, _ in self._running:
-            _cancel(job)
-        self._running = []
+        self.stop()
 
 
 def connect(name: str, options: Sequence[str], folder: Path) -> SlurmFleet:
@@ -140,7 +159,7 @@ def _whole(key: str, value: str) -> int:
 
 def _ended(job: Any, block: Block, place: Place) -> Ended:
     try:
-        return Ended(block, place, result_of(job.result()))
+        return Ended(block, place, Result.from_json(job.result()))
     except Exception as fault:
         return Ended(block, place, None, f"it failed ({_said(fault)})")
 

@@ -1,6 +1,7 @@
 """A run over several machines: blocks go where there is room, and what comes back is kept."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from xpbench.bench.cluster.block import Expected, Node, differences
 from xpbench.bench.cluster.fleet import Ended, Fleet
@@ -11,7 +12,8 @@ from xpbench.bench.runner import Observer
 
 
 def measure(queue: Queue, gathering: Gathering, fleet: Fleet, observer: Observer) -> None:
-    """Measures until every case has all its forks.
+    """Measures until every case has all its forks. However it ends, the machines stop, and what they
+    have measured is kept.
 
     Raises
     ------
@@ -21,25 +23,39 @@ def measure(queue: Queue, gathering: Gathering, fleet: Fleet, observer: Observer
         If a machine has something else installed than expected, or blocks were given up because every
         machine was lost that had them.
     """
-    running, given_up = 0, list[str]()
+    try:
+        given_up = _until_done(queue, gathering, fleet, observer)
+    finally:
+        for ended in fleet.stop():
+            if ended.result is not None:
+                gathering.take(ended.result)
+    if given_up:
+        raise XpbenchError(
+            f"{ATTEMPTS} machines were lost one after the other while they measured {given_up[0]}: "
+            "look at their logs; all else is measured, and --resume tries these again"
+        )
+
+
+def _until_done(queue: Queue, gathering: Gathering, fleet: Fleet, observer: Observer) -> list[str]:
+    """Sends blocks until none is left; gives the names of those that were given up."""
+    running, told, given_up = 0, False, list[str]()
     while running or queue.open:
         for place in fleet.free():
-            block = queue.take(place, fleet.kinds())
+            block = queue.take(place, fleet.places())
             if block is not None:
                 fleet.send(block, place)
                 running += 1
                 observer.phase("measuring", f"fork {block.fork + 1} of a block on", place.name)
         for note in fleet.notes():
             observer.note(note)
+        if (idle := not running and queue.open) and not told:
+            observer.note(queue.lacks())
+        told = idle
         for ended in fleet.ended():
             running -= 1
             if not _took(ended, queue, gathering, observer):
                 given_up.append(f"{ended.block.cases[0]} and {len(ended.block.cases) - 1} more")
-    if given_up:
-        raise XpbenchError(
-            f"{ATTEMPTS} machines were lost one after the other while they measured {given_up[0]}: "
-            "look at their logs; all else is measured, and --resume tries these again"
-        )
+    return given_up
 
 
 def _took(ended: Ended, queue: Queue, gathering: Gathering, observer: Observer) -> bool:
@@ -62,7 +78,10 @@ def _took(ended: Ended, queue: Queue, gathering: Gathering, observer: Observer) 
 def refusal(faults: Mapping[str, list[str]]) -> str:
     """The sentence that names what differs where."""
     told = "; ".join(f"{name} {'; '.join(words)}" for name, words in faults.items())
-    return f"{told}: one run measures one program; install the same there, or leave the machine out"
+    return (
+        f"{told}: one run measures one program in one way; install the same there, or leave the "
+        "machine out"
+    )
 
 
 def check(nodes: Mapping[str, Node], expected: Expected, everywhere: set[str]) -> None:
@@ -83,8 +102,8 @@ def faults_of(node: Node, expected: Expected, everywhere: set[str]) -> list[str]
         if name in everywhere or node.states.get(name, {}).get("usable")
     }
     versions = {name: node.states.get(name, {}).get("versions", {}) for name in compared}
-    wanted = Expected(expected.xpbench, expected.sources, compared)
-    faults = differences(wanted, Expected(node.xpbench, node.sources, versions))
+    wanted = replace(expected, versions=compared)
+    faults = differences(wanted, Expected(node.xpbench, node.sources, versions, node.threads))
     for name in sorted(everywhere):
         state = node.states.get(name, {})
         if not state.get("usable") and not faults:

@@ -1,11 +1,10 @@
 """``xpbench run --cluster``: what a run over several machines asks, measures and says."""
 
-import datetime
-import secrets
 import shlex
 import signal
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +62,7 @@ def run(
     as_json: bool,
 ) -> None:
     """Measures on the machines that ``cluster`` names, with ``options`` of ``preparation.prepare``."""
-    from xpbench.bench import groups, journal
+    from xpbench.bench import beginning, groups, journal
     from xpbench.bench.cluster import planning
 
     if cluster is None:
@@ -77,7 +76,7 @@ def run(
         raise XpbenchError("--until-clear beside --cluster: give more --forks instead")
     if resume is None and out is not None and not dry_run:
         journal.check_free(out)
-    folder = resume or out or _new_folder(request.preset)
+    folder = resume or out or beginning.new_folder(request.preset, datetime.now().astimezone())
     with closing(connect(cluster, slurm, folder)) as fleet:
         if resume is not None:
             prepared, expected = planning.taken_up(fleet, folder, kernels)
@@ -90,7 +89,8 @@ def run(
             planning.begin(prepared, folder)
         if not quiet:
             tell(f"results go to {folder}, a folder for every kind of machine")
-        _measure(fleet, prepared, expected, folder, cluster, slurm, quiet, as_json)
+        again = ["--cluster", cluster, *(word for option in slurm for word in ("--slurm", option))]
+        _measure(fleet, prepared, expected, folder, again, quiet, as_json)
     statuses = _answer(folder, as_json)
     if not quiet:
         named = shlex.quote(str(folder))
@@ -99,22 +99,17 @@ def run(
         raise typer.Exit(DISAGREED)
 
 
-def _new_folder(preset: str) -> Path:
-    now = datetime.datetime.now().astimezone()
-    return Path("results") / f"{now:%Y%m%d-%H%M%S}-{preset}-{secrets.token_hex(2)}"
-
-
 def _measure(
     fleet: "Fleet",
     prepared: "Plan",
     expected: "Expected",
     folder: Path,
-    cluster: str,
-    slurm: Sequence[str],
+    again: Sequence[str],
     quiet: bool,
     as_json: bool,
 ) -> None:
-    from xpbench.bench import groups, lock
+    """Measures into ``folder``; ``again`` are the options with which the run is resumed."""
+    from xpbench.bench import ending, groups, lock
     from xpbench.bench.cluster import planning, sweep
     from xpbench.bench.cluster.fleet import Lost
     from xpbench.bench.cluster.gathering import Gathering
@@ -128,23 +123,17 @@ def _measure(
             with observer_of({"": job}, gathering.progress, quiet=quiet) as observer:
                 sweep.measure(queue, gathering, fleet, observer)
         except Lost as fault:
-            raise XpbenchError(f"{fault}: {_how_to_resume(prepared, folder, cluster, slurm)}") from None
+            command = ending.resuming("run", folder, job.registry.files, again)
+            raise XpbenchError(
+                f"{fault}: what came is kept, and the rest is measured by `{command}`"
+            ) from None
         except KeyboardInterrupt:
+            # An impatient second Ctrl-C must not cost the table and the word on how to go on.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-            fleet.close()
             if groups.groups_in(folder):
                 _answer(folder, as_json)
-            tell(f"\nInterrupted: {_how_to_resume(prepared, folder, cluster, slurm)}")
+            tell("\n" + ending.how_to_resume("run", folder, job.registry.files, again))
             raise typer.Exit(INTERRUPTED) from None
-
-
-def _how_to_resume(prepared: "Plan", folder: Path, cluster: str, slurm: Sequence[str]) -> str:
-    from xpbench.bench import sources
-
-    files = sources.of_users(prepared.registry.files)
-    words = ["xpbench", "run", *files, "--resume", str(folder), "--cluster", cluster]
-    words += [word for option in slurm for word in ("--slurm", option)]
-    return f"what came is kept, and the rest is measured by `{shlex.join(words)}`"
 
 
 def _answer(folder: Path, as_json: bool) -> set[str]:

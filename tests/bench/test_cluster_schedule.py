@@ -21,7 +21,7 @@ EXPECTED = Expected("1.0", {"xpbench/bench/turn.py": "abc"}, {"numpy": {"numpy":
 FORKS = 4
 SMALL = Place("small", Kind("1" * 8, "small", ""), card=False)
 CARD = Place("card", Kind("2" * 8, "card", ""), card=True)
-BOTH = {"1" * 8, "2" * 8}
+BOTH = [SMALL, CARD]
 
 
 @pytest.fixture
@@ -39,12 +39,12 @@ def queue() -> schedule.Queue:
     return schedule.queue_of(replace(job, cases=cases), EXPECTED, {}, Progress(), {})
 
 
-def drained(queue: schedule.Queue, places: list[Place], kinds: set[str]) -> dict[str, list[Block]]:
+def drained(queue: schedule.Queue, places: list[Place], there: list[Place]) -> dict[str, list[Block]]:
     taken: dict[str, list[Block]] = defaultdict(list)
     idle = 0
     while idle < len(places):
         for place in places:
-            block = queue.take(place, kinds)
+            block = queue.take(place, there)
             idle = 0 if block else idle + 1
             if block:
                 taken[place.name].append(block)
@@ -86,7 +86,7 @@ def test_a_chunk_whose_kind_is_gone_goes_elsewhere(queue: Any) -> None:
     assert not {c.row for c in first.cases} & {c.row for block in waiting for c in block.cases}
     if first.on_card:
         return
-    orphans = drained(queue, [SMALL], {"1" * 8})["small"]
+    orphans = drained(queue, [SMALL], [SMALL])["small"]
     assert {c.row for c in first.cases} <= {c.row for block in orphans for c in block.cases}
 
 
