@@ -14,6 +14,7 @@ from xpbench.bench.cluster import work
 from xpbench.bench.cluster.block import Block, Node, Result
 from xpbench.bench.cluster.fleet import Ended, Lost, Place
 from xpbench.bench.cluster.kind import kind_of
+from xpbench.bench.device import is_host
 from xpbench.bench.exceptions import XpbenchError, one_line
 
 CONNECT_SECONDS = 10.0
@@ -77,8 +78,18 @@ class DaskFleet:
         answers = {}
         for address, worker in self._workers.items():
             answers[_name(address, worker)] = self._answer(address, worker)
-        self._notes += _crowded(answers)
+        self._notes += [*_crowded(answers), *self._undeclared(answers)]
         return answers
+
+    def _undeclared(self, answers: Mapping[str, Mapping[str, Any]]) -> list[str]:
+        """What is to be said of workers that see a card and do not declare it."""
+        names = {_name(address, worker): worker for address, worker in self._workers.items()}
+        return [
+            f"{name} sees a card, and gets no case on it: start it with --resources {CARD}=1"
+            for name, answer in answers.items()
+            if not _cards(names[name])
+            and any(not is_host(d) for state in answer["states"].values() for d in state["devices"])
+        ]
 
     def require(self, faults_of: Callable[[Node], list[str]]) -> None:
         self.faults_of = faults_of

@@ -4,6 +4,7 @@ A job checks what is installed where it runs before it measures. Which kind of m
 when it answers: a partition or a constraint of one kind keeps all forks of a case in one table.
 """
 
+import secrets
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +21,8 @@ from xpbench.bench.exceptions import XpbenchError, one_line
 EXECUTORS = ("slurm", "local-slurm")
 """Slurm itself, and processes of this machine in its place, to try things out."""
 JOBS = ".jobs"
-"""The folder beside the groups in which jobs find their work, and leave their answers and logs."""
+"""The folder beside the groups in which jobs find their work, and leave their answers and logs: for each
+command a folder whose name nobody could guess, as answers are pickles, which are code."""
 AT_ONCE = {"slurm": 64, "local-slurm": 1}
 POLL_SECONDS = 0.2
 STOP_SECONDS = 5.0
@@ -122,7 +124,7 @@ def connect(name: str, options: Sequence[str], folder: Path) -> SlurmFleet:
         raise XpbenchError(f"--cluster {name} needs submitit: pip install 'xpbench[slurm]'") from None
     if name == "slurm" and shutil.which("sbatch") is None:
         raise XpbenchError("--cluster slurm: there is no sbatch here: call it where jobs are submitted")
-    jobs = folder / JOBS
+    jobs = folder / JOBS / secrets.token_hex(8)
     given = {**DEFAULTS, **_options(options)}
     at_once = _whole("at_once", given.pop("at_once", str(AT_ONCE[name])))
     if name == "slurm":

@@ -8,16 +8,17 @@ from typing import Any
 import pytest
 
 from xpbench.bench import preparation
-from xpbench.bench.cluster import schedule, sweep
+from xpbench.bench.cluster import planning, schedule, sweep
 from xpbench.bench.cluster.block import Block, Expected, Node
 from xpbench.bench.cluster.fleet import Place
 from xpbench.bench.cluster.kind import Kind, kind_of
 from xpbench.bench.exceptions import XpbenchError
+from xpbench.bench.job import Job
 from xpbench.bench.plan import Request
 from xpbench.bench.probe import State
 from xpbench.bench.remaining import Progress
 
-EXPECTED = Expected("1.0", {"xpbench/bench/turn.py": "abc"}, {"numpy": {"numpy": "2.4"}})
+EXPECTED = Expected("1.0", {"xpbench/bench/turn.py": "abc"}, {"numpy": {"numpy": "2.4"}}, 2)
 FORKS = 4
 SMALL = Place("small", Kind("1" * 8, "small", ""), card=False)
 CARD = Place("card", Kind("2" * 8, "card", ""), card=True)
@@ -37,6 +38,16 @@ def queue() -> schedule.Queue:
     job = replace(plan, settings=replace(plan.settings, chunk=0.01)).job(Path())
     cases = tuple(c for c in job.cases if c.device == "cpu" or c.kernel in ("svd", "pca"))
     return schedule.queue_of(replace(job, cases=cases), EXPECTED, {}, Progress(), {})
+
+
+@pytest.fixture
+def job() -> Job:
+    """Six rows that take a tenth of a second each."""
+    known = {"numpy": State("numpy", True, "", ("cpu",), {})}
+    names = ("matmul", "svd", "pca", "softmax", "solve", "eigh")
+    request = Request(backends=("numpy",), sizes=("small",))
+    plan = preparation.prepare(names, request, known=known, forks=FORKS, threads=2, seconds=0.05)
+    return plan.job(Path())
 
 
 def drained(queue: schedule.Queue, places: list[Place], there: list[Place]) -> dict[str, list[Block]]:
@@ -80,12 +91,11 @@ def test_what_is_on_a_card_goes_where_one_is_and_takes_its_baseline_along(queue:
 
 
 def test_a_chunk_whose_kind_is_gone_goes_elsewhere(queue: Any) -> None:
+    queue.waiting.sort(key=lambda entry: entry[1].on_card)
     first = queue.take(CARD, BOTH)
-    assert first is not None
+    assert not first.on_card
     waiting = drained(queue, [SMALL], BOTH)["small"]
     assert not {c.row for c in first.cases} & {c.row for block in waiting for c in block.cases}
-    if first.on_card:
-        return
     orphans = drained(queue, [SMALL], [SMALL])["small"]
     assert {c.row for c in first.cases} <= {c.row for block in orphans for c in block.cases}
 
@@ -96,6 +106,37 @@ def test_a_block_that_takes_machines_with_it_is_given_up(queue: Any) -> None:
         sent.append(queue.take(CARD, BOTH))
     assert len(sent) == schedule.ATTEMPTS
     assert {block.name for block in sent} == {sent[0].name}
+
+
+def test_a_chunk_is_at_home_only_where_its_card_is(queue: Any) -> None:
+    """A machine of the same kind without a card, as where another worker has it, is no home."""
+    bare = replace(CARD, name="bare", card=False)
+    other = replace(CARD, name="other", kind=SMALL.kind)
+    queue.waiting = [entry for entry in queue.waiting if entry[1].on_card]
+    first = queue.take(CARD, [CARD, bare, other])
+    taken = drained(queue, [bare, other], [bare, other])
+    assert first.name[:-1] in {block.name[:-1] for block in taken["other"]}
+    assert not taken["bare"]
+    assert "--resources GPU=1" in queue.lacks() or not queue.waiting
+
+
+@pytest.mark.parametrize(
+    "kinds, wanted",
+    [([1], 1), ([2], 1), ([4], 1), ([5], 2), ([1, 1], 2), ([8, 1], 3)],
+    ids=str,
+)
+def test_a_small_sweep_has_no_more_chunks_than_keep_every_machine_at_work(
+    job: Any, kinds: list[int], wanted: int
+) -> None:
+    chunk = planning.chunk_seconds(job, kinds)
+    made = schedule.chunks(replace(job, settings=replace(job.settings, chunk=chunk)))
+    assert len(made) == wanted
+    assert {case.row for part in made for case in part} == {case.row for case in job.cases}
+
+
+def test_a_large_sweep_is_cut_by_what_a_lost_machine_may_cost(job: Any) -> None:
+    slow = replace(job, settings=replace(job.settings, seconds=1000.0))
+    assert planning.chunk_seconds(slow, [2]) == planning.CHUNK_SECONDS
 
 
 def test_roofs_are_measured_once_a_kind_in_the_first_and_the_last_fork(queue: Any) -> None:
@@ -111,7 +152,7 @@ def test_roofs_are_measured_once_a_kind_in_the_first_and_the_last_fork(queue: An
 
 def node(**changes: Any) -> Node:
     states = {"numpy": {"usable": True, "versions": {"numpy": "2.4"}}}
-    return replace(Node({}, "1.0", dict(EXPECTED.sources), states), **changes)
+    return replace(Node({}, "1.0", dict(EXPECTED.sources), states, threads=2), **changes)
 
 
 @pytest.mark.parametrize(
@@ -124,6 +165,7 @@ def node(**changes: Any) -> Node:
             "w2 has numpy 2.3, and the plan was made for numpy 2.4",
         ),
         ({"states": {"numpy": {"usable": False, "versions": {}}}}, "w2 has nothing of it"),
+        ({"threads": 1}, "w2 has fewer CPUs (1) than the plan has threads (2)"),
     ],
 )
 def test_what_differs_is_named_with_the_worker(changes: dict[str, Any], told: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,24 @@ def test_the_words_of_a_row_stand_where_its_times_are(kept: Gathering) -> None:
     assert WORD.key not in lines(kept.folder)
     kept.take(result(2, (0, 0)))
     assert Counter(lines(kept.folder))[WORD.key] == 1
+
+
+def test_a_row_that_nobody_can_measure_has_its_words_too(tmp_path: Path) -> None:
+    alone = replace(LACKING, size=(("n", 10),))
+    word = Measurement(alone, 0, "oom", "it is too large")
+    header = HEADER | {"cases": [*HEADER["cases"], alone.to_json()]}
+    kernel = header["kernels"]["matmul"]
+    gathering.begin(tmp_path / "run", header)
+    kept = Gathering.of(tmp_path / "run", header, (WORD, word))
+    kept.take(result(2, (1, 0)))
+    kept.take(result(4, (0, 0)))
+    assert Counter(lines(kept.folder))[word.key] == 1
+    assert journal.read(groups.groups_in(kept.folder)[0]).header["kernels"] == {"matmul": kernel}
+
+
+def test_an_answer_without_news_makes_no_group(kept: Gathering) -> None:
+    assert kept.take(Result(machine(8), roofs=({},))) == []
+    assert groups.groups_in(kept.folder) == []
 
 
 def test_a_case_that_ended_with_a_word_gets_no_second_one(kept: Gathering) -> None:
