@@ -184,13 +184,14 @@ def test_what_is_on_a_card_is_measured_by_a_worker_that_declares_one(
         keys = lines(tmp_path / "run")
         assert len(set(keys)) == len(keys) == 2 * len(sizes) * forks
         assert {case.split("/")[1] for case, _ in keys} == {"numpy@cpu", "fakecard@cuda"}
+        assert "bare (" in answer.stderr
+        assert "sees a card, and gets no case on it" in answer.stderr
         assert (tmp_path / "card").exists()
         assert not (tmp_path / "bare").exists(), "not even the baseline was measured there"
 
         cluster.kill("card")
-        none = xpbench(
-            "run", file, *options(sizes, 1, cluster.address)[:-4], *both, *("--device", "cuda")
-        )
+        on_card = (*both, "--device", "cuda", "--cluster", cluster.address)
+        none = xpbench("run", file, "--size", "n=8", *on_card)
         assert none.returncode == 3
         assert "has the device cuda" in none.stderr
 

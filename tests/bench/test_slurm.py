@@ -1,5 +1,7 @@
 """A run in jobs, of Slurm or of what stands for it here: every case and fork once."""
 
+import contextlib
+import os
 import signal
 from collections import Counter
 from pathlib import Path
@@ -9,10 +11,11 @@ import pytest
 
 from processes import wait_until
 from sweeps import expected, lines, options, start
+from xpbench.bench.cluster import slurm_fleet
 
 pytest.importorskip("submitit", reason="submitit is not installed: pip install 'xpbench[slurm]'")
 
-SIZES = tuple(range(8, 24))
+SIZES, FORKS = tuple(range(8, 68)), 4
 
 
 def test_a_sweep_in_jobs_is_complete(write_kernel: Any, xpbench: Any, tmp_path: Path) -> None:
@@ -46,19 +49,49 @@ def test_what_names_no_cluster_is_refused_in_words(
     assert not (tmp_path / "run").exists()
 
 
+def tasks(folder: Path) -> list[int]:
+    """The processes in which the jobs of a folder measure."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (process / "cmdline").read_bytes().decode().split("\0")
+            if "submitit.core._submit" in words and any(word.startswith(str(folder)) for word in words):
+                found.append(int(process.name))
+    return found
+
+
 @pytest.mark.slow
-def test_an_interrupted_sweep_in_jobs_is_completed(
+def test_a_sweep_in_jobs_loses_and_doubles_nothing(
     write_kernel: Any, xpbench: Any, tmp_path: Path
 ) -> None:
-    forks, run = 4, tmp_path / "run"
-    client = start(tmp_path, write_kernel(), *options(SIZES, forks, "local-slurm"))
-    assert wait_until(lambda: lines(run), 60)
+    run = tmp_path / "run"
+    at_once = ("--slurm", "at_once=2")
+    client = start(tmp_path, write_kernel(), *options(SIZES, FORKS, "local-slurm"), *at_once)
+    assert wait_until(lambda: lines(run) and tasks(tmp_path), 60)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(tasks(tmp_path)[0], signal.SIGKILL)
+    killed_at = len(lines(run))
+    assert wait_until(lambda: len(lines(run)) > killed_at + len(SIZES) / 2, 120)
     client.send_signal(signal.SIGINT)
     _, said = client.communicate(timeout=60)
     assert client.returncode == 130, said
-    assert "--resume run --cluster local-slurm" in said
-    assert 0 < len(lines(run)) < len(SIZES) * forks
+    assert "its block is measured elsewhere" in said
+    assert "Traceback" not in said
+    assert "--resume run --cluster local-slurm --slurm at_once=2" in said
+    assert tasks(tmp_path) == [], "no job goes on"
+    before = lines(run)
+    assert 0 < len(before) < len(SIZES) * FORKS
 
-    again = xpbench("run", tmp_path / "double_file.py", "--resume", "run", "--cluster", "local-slurm")
+    again = xpbench(
+        *("run", tmp_path / "double_file.py", "--resume", "run", "--cluster", "local-slurm", *at_once)
+    )
     assert again.returncode == 0, again.stderr
-    assert Counter(lines(run)) == expected(SIZES, forks)
+    assert Counter(lines(run)) == expected(SIZES, FORKS)
+    assert lines(run)[: len(before)] == before
+
+
+def test_answers_of_earlier_commands_are_not_loaded(tmp_path: Path) -> None:
+    """A folder may be a stranger's, and the number of the next job can be guessed."""
+    first, second = (slurm_fleet.connect("local-slurm", (), tmp_path) for _ in range(2))
+    assert first.jobs != second.jobs
+    assert first.jobs.parent == second.jobs.parent == tmp_path / slurm_fleet.JOBS
