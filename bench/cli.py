@@ -186,7 +186,7 @@ def run(
     _measure(prepared, folder, account, quiet, as_json)
     results = api.load(folder, rounds=False)
     ending.answer(results, as_json)
-    api.check_measured(results)
+    api.check_measured(results.cases)
     if not quiet:
         ending.point_on(folder, as_json)
         tell(accounting.sentence(account))

@@ -8,12 +8,9 @@ from typing import Any
 from xpbench.bench import journal
 from xpbench.bench.exceptions import XpbenchError
 
-PLAN = "cluster.json"
-"""What was planned for all groups together, in the form of a run's header."""
-
 
 def is_folder_of_groups(folder: Path) -> bool:
-    return (folder / PLAN).is_file() and not (folder / journal.HEADER).exists()
+    return (folder / journal.PLAN).is_file() and not (folder / journal.HEADER).exists()
 
 
 def groups_in(folder: Path) -> list[Path]:
@@ -82,7 +79,7 @@ def plan_of(folder: Path) -> dict[str, Any]:
     XpbenchError
         If it cannot be read.
     """
-    path = folder / PLAN
+    path = folder / journal.PLAN
     try:
         header = json.loads(path.read_text())
         if not isinstance(header, dict) or not isinstance(header["cases"], list):

@@ -29,7 +29,7 @@ def begin(folder: Path, header: Mapping[str, Any]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(header, indent=1, allow_nan=False) + "\n"
-        journal.write_whole(folder / groups.PLAN, text, anew=True)
+        journal.write_whole(folder / journal.PLAN, text, anew=True)
     except FileExistsError:
         raise XpbenchError(f"{folder} holds a run already: complete it with --resume") from None
     except OSError as fault:

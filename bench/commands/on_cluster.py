@@ -1,6 +1,5 @@
 """``xpbench run --cluster``: what a run over several machines asks, measures and says."""
 
-import shlex
 import signal
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -11,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from xpbench.bench.exceptions import XpbenchError
-from xpbench.bench.output import announce, console_of_output, print_tables, say, tell, write
+from xpbench.bench.output import announce, console_of_output, print_tables, tell, write
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from xpbench.bench.cluster.block import Expected
     from xpbench.bench.cluster.fleet import Fleet
     from xpbench.bench.plan import Request
@@ -62,7 +63,7 @@ def run(
     as_json: bool,
 ) -> None:
     """Measures on the machines that ``cluster`` names, with ``options`` of ``preparation.prepare``."""
-    from xpbench.bench import beginning, groups, journal
+    from xpbench.bench import api, beginning, ending, groups, journal
     from xpbench.bench.cluster import planning
 
     if cluster is None:
@@ -91,10 +92,14 @@ def run(
             tell(f"results go to {folder}, a folder for every kind of machine")
         again = ["--cluster", cluster, *(word for option in slurm for word in ("--slurm", option))]
         _measure(fleet, prepared, expected, folder, again, quiet, as_json)
-    statuses = _answer(folder, as_json)
+    cases = _answer(folder, as_json)
+    api.check_measured(cases)
     if not quiet:
-        named = shlex.quote(str(folder))
-        (tell if as_json else say)(f"\nRun: {named}\nthe table again: xpbench table {named}")
+        ending.point_on(folder, as_json)
+    for group in groups.groups_in(folder):
+        for warning in ending.warnings(api.load(group, rounds=False)):
+            tell(f"warning: {group.name}: {warning}")
+    statuses = set(cases["status"])
     if "wrong" in statuses or (strict and statuses != {"ok"}):
         raise typer.Exit(DISAGREED)
 
@@ -136,8 +141,8 @@ def _measure(
             raise typer.Exit(INTERRUPTED) from None
 
 
-def _answer(folder: Path, as_json: bool) -> set[str]:
-    """Prints the tables of all kinds of machine, and gives the words their cases ended with."""
+def _answer(folder: Path, as_json: bool) -> "DataFrame":
+    """Prints the tables of all kinds of machine, and gives a row for each of their cases."""
     from xpbench.bench import groups, journal
     from xpbench.bench.report.calibration_table import cited
     from xpbench.bench.report.overall import overall
@@ -152,4 +157,4 @@ def _answer(folder: Path, as_json: bool) -> set[str]:
         print_tables(frame, "latency", overall(stored), [cited(stored)])
         for line in groups.words_of([folder]):
             console_of_output().print(line, style="dim", soft_wrap=True, highlight=False)
-    return set(frame["status"])
+    return frame

@@ -114,11 +114,11 @@ def test_a_case_that_ended_with_a_word_gets_no_second_one(kept: Gathering) -> No
 def test_a_folder_in_use_is_no_place_for_a_sweep(kept: Gathering, tmp_path: Path) -> None:
     with pytest.raises(XpbenchError, match=r"holds other files|holds a run already"):
         gathering.begin(kept.folder, HEADER)
-    assert json.loads((kept.folder / groups.PLAN).read_text()) == HEADER
+    assert json.loads((kept.folder / journal.PLAN).read_text()) == HEADER
 
 
 @pytest.mark.parametrize("text", ("", "[]", "{}", '{"cases": 1}'))
 def test_a_plan_that_is_torn_is_one_clear_error(kept: Gathering, text: str) -> None:
-    (kept.folder / groups.PLAN).write_text(text)
+    (kept.folder / journal.PLAN).write_text(text)
     with pytest.raises(XpbenchError, match="can be shown, but the run not resumed"):
         groups.plan_of(kept.folder)
