@@ -54,7 +54,9 @@ def prepared(
     with_card = {place.name for place in fleet.free() if place.card}
     states = {name: _state(found, name, nodes, with_card) for name in found.backends}
     usable = {name: state.versions for name, state in states.items() if state.usable}
-    threads = asked.get("threads") or min(node.threads for node in nodes.values())
+    threads = asked.get("threads")
+    if threads is None:
+        threads = min(node.threads for node in nodes.values())
     expected = Expected(xpbench.__version__, sources.of_package(), usable, threads)
     everywhere = {
         name
@@ -74,7 +76,8 @@ def prepared(
     kinds = Counter(kind_of(node.machine).id for node in nodes.values())
     chunk = chunk_seconds(plan.job(Path()), list(kinds.values()))
     plan = replace(plan, settings=replace(plan.settings, chunk=chunk))
-    return plan, _heard(fleet, plan, expected)
+    _require(fleet, plan, expected)
+    return plan, expected
 
 
 def chunk_seconds(job: Job, kinds: Sequence[int]) -> float:
@@ -115,7 +118,8 @@ def taken_up(fleet: Fleet, folder: Path, given: Sequence[str]) -> tuple[Plan, Ex
     most, kernels = _least_memory(nodes), plan.registry.kernels
     reasons = {case: memory.too_large(kernels[case.kernel], dict(case.size), most) for case in cases}
     plan = replace(plan, unfit={case: reason for case, reason in reasons.items() if reason})
-    return plan, _heard(fleet, plan, expected)
+    _require(fleet, plan, expected)
+    return plan, expected
 
 
 def begin(plan: Plan, folder: Path) -> None:
@@ -141,10 +145,10 @@ def _least_memory(nodes: Mapping[str, Node]) -> int | None:
     return min((node.memory for node in nodes.values() if node.memory), default=None)
 
 
-def _heard(fleet: Fleet, plan: Plan, expected: Expected) -> Expected:
+def _require(fleet: Fleet, plan: Plan, expected: Expected) -> None:
+    """Has machines that come later checked as those were that are there."""
     everywhere = {case.backend for case in plan.runnable if is_host(case.device)}
     fleet.require(lambda node: sweep.faults_of(node, expected, everywhere))
-    return expected
 
 
 def _wanted(request: Request, device: str) -> bool:
