@@ -12,6 +12,8 @@ import pytest
 from processes import wait_until
 from sweeps import expected, lines, options, start
 from xpbench.bench.cluster import slurm_fleet
+from xpbench.bench.commands import on_cluster
+from xpbench.bench.exceptions import XpbenchError
 
 pytest.importorskip("submitit", reason="submitit is not installed: pip install 'xpbench[slurm]'")
 
@@ -28,24 +30,18 @@ def test_a_sweep_in_jobs_is_complete(write_kernel: Any, xpbench: Any, tmp_path: 
     "cluster, words, told",
     [
         ("slurm", (), "there is no sbatch here"),
-        ("local-slurm", ("--slurm", "partition"), "expected KEY=VALUE"),
-        ("local-slurm", ("--slurm", "at_once=0"), "expected a whole number"),
+        ("local-slurm", ("partition",), "expected KEY=VALUE"),
+        ("local-slurm", ("at_once=0",), "expected a whole number"),
+        ("tcp://127.0.0.1:1", ("time=1",), "is for --cluster slurm alone"),
         ("tcp:/node1", (), "expected the address of a Dask scheduler"),
     ],
 )
 def test_what_names_no_cluster_is_refused_in_words(
-    cluster: str,
-    words: tuple[str, ...],
-    told: str,
-    write_kernel: Any,
-    xpbench: Any,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    cluster: str, words: tuple[str, ...], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    answer = xpbench("run", write_kernel(), *options((8,), 1, cluster), *words)
-    assert answer.returncode == 2
-    assert told in answer.stderr
+    with pytest.raises(XpbenchError, match=told):
+        on_cluster.connect(cluster, words, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
