@@ -182,7 +182,7 @@ def test_what_is_on_a_card_is_measured_by_a_worker_that_declares_one(
     (tmp_path / "card.py").write_text(CARD)
     was_here = f"import os, pathlib; pathlib.Path(f'{tmp_path}/' + os.environ['WHICH']).touch()"
     file = write_kernel(body=was_here)
-    sizes, forks = (8, 9), 4
+    sizes, forks = (8, 9), 2
     with dask_cluster(tmp_path, workers=0) as cluster:
         for name, resources in (("bare", ()), ("card", ("--resources", "GPU=1"))):
             monkeypatch.setenv("WHICH", name)
