@@ -4,11 +4,12 @@ A job checks what is installed where it runs before it measures. Which kind of m
 when it answers: a partition or a constraint of one kind keeps all forks of a case in one table.
 """
 
+import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,12 +37,14 @@ _Sent = tuple[Any, Block, Place]
 
 @dataclass
 class SlurmFleet:
-    """Use ``connect``. ``at_once`` jobs wait or run at a time."""
+    """Use ``connect``. ``at_once`` jobs wait or run at a time; ``log`` is where those of this machine say
+    what would else be said in the terminal of the command."""
 
     executor: Any
     name: str
     jobs: Path
     at_once: int
+    log: Path | None = None
     _running: "list[_Sent]" = field(default_factory=list)
 
     def ask(self, question: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
@@ -52,7 +55,7 @@ class SlurmFleet:
         XpbenchError
             If it fails; the message says where its log is.
         """
-        job = self.executor.submit(work.describe, dict(question))
+        job = self._submit(work.describe, dict(question))
         try:
             while not job.done():
                 time.sleep(POLL_SECONDS)
@@ -77,8 +80,12 @@ class SlurmFleet:
         return [Place(self.name, None, True)]
 
     def send(self, block: Block, place: Place) -> None:
-        job = self.executor.submit(work.measure, block.to_json())
+        job = self._submit(work.measure, block.to_json())
         self._running.append((job, block, Place(f"job {job.job_id}", None, place.card)))
+
+    def _submit(self, function: Callable[..., Any], argument: Mapping[str, Any]) -> Any:
+        with _errors_into(self.log) if self.log else nullcontext():
+            return self.executor.submit(function, argument)
 
     def ended(self) -> list[Ended]:
         over = self._take_over()
@@ -127,17 +134,32 @@ def connect(name: str, options: Sequence[str], folder: Path) -> SlurmFleet:
     jobs = folder / JOBS / secrets.token_hex(8)
     given = {**DEFAULTS, **_options(options)}
     at_once = _whole("at_once", given.pop("at_once", str(AT_ONCE[name])))
+    log: Path | None = None
     if name == "slurm":
         executor: Any = submitit.SlurmExecutor(folder=jobs)
         asked: dict[str, Any] = {"job_name": "xpbench", "exclusive": True, **_typed(given)}
     else:
-        executor = submitit.LocalExecutor(folder=jobs)
+        executor, log = submitit.LocalExecutor(folder=jobs), jobs / "submitit.log"
         asked = {"timeout_min": _whole("time", given["time"])}
     try:
         executor.update_parameters(**asked)
     except (TypeError, ValueError, NameError) as fault:
         raise XpbenchError(f"--slurm: {one_line(fault)}") from None
-    return SlurmFleet(executor, name, jobs, at_once)
+    return SlurmFleet(executor, name, jobs, at_once, log)
+
+
+@contextmanager
+def _errors_into(file: Path) -> Iterator[None]:
+    """What is started meanwhile writes its errors there: on Ctrl-C every job of this machine would print
+    a traceback of submitit's below the word on how to go on."""
+    terminal = os.dup(2)
+    try:
+        with file.open("ab") as log:
+            os.dup2(log.fileno(), 2)
+        yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
 
 
 def _options(given: Sequence[str]) -> dict[str, str]:
