@@ -73,7 +73,10 @@ class Result:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "Result":
-        return cls(**{key: tuple(v) if isinstance(v, list) else v for key, v in record.items()})
+        told: dict[str, Any] = {
+            name: tuple(part) if isinstance(part, list) else part for name, part in record.items()
+        }
+        return cls(**told)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.measurement import Measurement, read_case
 from xpbench.bench.remaining import Progress, progress_of
 
-Key = tuple[str, int]
+Row = tuple[str, str, str, int, str]
+"""As ``Case.row``."""
 
 
 def begin(folder: Path, header: Mapping[str, Any]) -> None:
@@ -76,7 +77,7 @@ class Gathering:
         new = [m for m in found if m.key not in self.progress.done and self._is_open(m)]
         if not new:
             return []
-        rows = {record.case.row for record in new} | self._of_nobody
+        rows = {record.case.row for record in new} | self._rows_of_nobody
         told = [w for w in self.words if w.case.row in rows and w.key not in self.progress.done]
         group = self._group(kind, result.machine, [*new, *told])
         for record in [*new, *told]:
@@ -94,7 +95,7 @@ class Gathering:
         return new
 
     @functools.cached_property
-    def _of_nobody(self) -> set[object]:
+    def _rows_of_nobody(self) -> set[Row]:
         """The rows of which no case can be measured."""
         words = {str(word.case) for word in self.words}
         cases = [read_case(record) for record in self.header["cases"]]

@@ -37,8 +37,8 @@ _Sent = tuple[Any, Block, Place]
 
 @dataclass
 class SlurmFleet:
-    """Use ``connect``. ``at_once`` jobs wait or run at a time; ``log`` is where those of this machine say
-    what would else be said in the terminal of the command."""
+    """Use ``connect``. ``at_once`` jobs wait or run at a time; ``log`` is where those of this machine
+    say what would else be said in the terminal of the command."""
 
     executor: Any
     name: str
