@@ -263,13 +263,20 @@ def connect(address: str) -> DaskFleet:
     Raises
     ------
     XpbenchError
-        If Dask is not installed, or no scheduler answers there.
+        If Dask is not installed or has no certificate for TLS, or no scheduler answers there.
     """
     try:
         import distributed
     except ImportError:
         raise XpbenchError(f"--cluster {address} needs Dask: pip install 'xpbench[cluster]'") from None
     _silence()
+    security: Any = distributed.Security()
+    if address.startswith("tls:") and not security.get_connection_args("client").get("ssl_context"):
+        raise XpbenchError(
+            f"--cluster {address}: Dask has no certificate to show: name yours in its configuration, by "
+            "the variables DASK_DISTRIBUTED__COMM__TLS__CA_FILE, "
+            "DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT and DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY"
+        )
     try:
         # It has no types where it is installed, and is unknown to mypy where it is not.
         new: Any = distributed.Client

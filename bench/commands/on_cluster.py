@@ -6,6 +6,7 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import typer
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from xpbench.bench.preparation import Plan
 
 DISAGREED, INTERRUPTED = 1, 130
+EXAMPLE = "tcp://node1:8786"
 
 
 def connect(cluster: str, slurm: Sequence[str], folder: Path) -> "Fleet":
@@ -36,15 +38,25 @@ def connect(cluster: str, slurm: Sequence[str], folder: Path) -> "Fleet":
 
         if slurm:
             raise XpbenchError(f"--slurm beside --cluster {cluster}: it is for --cluster slurm alone")
+        if not _has_port(cluster):
+            raise XpbenchError(f"--cluster {cluster!r}: expected a host and a port, e.g. {EXAMPLE}")
         return dask_fleet.connect(cluster)
     from xpbench.bench.cluster import slurm_fleet
 
     if cluster in slurm_fleet.EXECUTORS:
         return slurm_fleet.connect(cluster, slurm, folder)
     raise XpbenchError(
-        f"--cluster {cluster!r}: expected the address of a Dask scheduler, e.g. tcp://node1:8786, or "
+        f"--cluster {cluster!r}: expected the address of a Dask scheduler, e.g. {EXAMPLE}, or "
         f"{' or '.join(slurm_fleet.EXECUTORS)}"
     )
+
+
+def _has_port(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return bool(parts.hostname and parts.port)
+    except ValueError:
+        return False
 
 
 def run(

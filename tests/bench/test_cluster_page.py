@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shlex
 import socket
 import subprocess
@@ -46,8 +47,8 @@ def test_the_page_leads_from_nothing_to_the_table(tmp_path: Path) -> None:
 
         done = []
         for _, command in followed:
-            line = command.line.replace("node1:8786", f"127.0.0.1:{port}").replace("8786", str(port))
-            program, *words = shlex.split(line.replace("node1", "127.0.0.1"))
+            line = command.line.replace("8786", str(port))
+            program, *words = shlex.split(re.sub(r"node\d", "127.0.0.1", line))
             module = [sys.executable, "-m", program]
             if words[0] == "scheduler":
                 start([*module, *words], "node1.log")

@@ -33,6 +33,10 @@ def test_a_sweep_in_jobs_is_complete(write_kernel: Any, xpbench: Any, tmp_path: 
         ("local-slurm", ("partition",), "expected KEY=VALUE"),
         ("local-slurm", ("at_once=0",), "expected a whole number"),
         ("tcp://127.0.0.1:1", ("time=1",), "is for --cluster slurm alone"),
+        ("tcp://node1", (), "expected a host and a port"),
+        ("tls://:8786", (), "expected a host and a port"),
+        ("tcp://[::1", (), "expected a host and a port"),
+        ("tcp://node1:99999", (), "expected a host and a port"),
         ("tcp:/node1", (), "expected the address of a Dask scheduler"),
     ],
 )
