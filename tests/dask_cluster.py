@@ -11,6 +11,8 @@ from pathlib import Path
 
 from processes import wait_until
 
+UNSEEN = ("--no-dashboard", "--dashboard-address", "127.0.0.1:0")
+"""Without a dashboard there are pages of their state all the same, and else on every address."""
 QUIET = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "30 s"}
 
 
@@ -42,7 +44,7 @@ class DaskCluster:
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
     def start_scheduler(self, port: int = 0) -> None:
-        options = ("--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
+        options = ("--host", "127.0.0.1", "--port", str(port), *UNSEEN)
         self.scheduler = self._start("scheduler", "distributed.cli.dask_scheduler", *options)
         assert wait_until(lambda: "Scheduler at:" in self.said("scheduler"), 30), self.said("scheduler")
         line = next(line for line in self.said("scheduler").splitlines() if "Scheduler at:" in line)
@@ -54,7 +56,7 @@ class DaskCluster:
             "distributed.cli.dask_worker",
             self.address,
             *("--nthreads", str(threads), "--name", name, "--host", "127.0.0.1"),
-            *("--no-nanny", "--no-dashboard", "--local-directory", str(self.folder), *options),
+            *("--no-nanny", *UNSEEN, "--local-directory", str(self.folder), *options),
             path=path,
         )
         assert wait_until(lambda: "Registered to:" in self.said(name), 30), self.said(name)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dask_cluster import DaskCluster, dask_cluster
-from processes import alive, wait_until
+from processes import alive, family, listening, sockets, wait_until
 from sweeps import expected, lines, options, start
 from xpbench.bench import api, groups
 
@@ -142,6 +142,9 @@ def test_on_ctrl_c_workers_stop_and_what_they_measured_is_kept(
     chosen = options((8, 9, 10), 2, cluster.address)
     client = start(tmp_path, write_kernel(body=body), *chosen)
     assert wait_until(lambda: len(list(tmp_path.glob("hangs-*"))) == 2, 60), "both workers are at it"
+    opened = {inode for pid in family(client.pid) for inode in sockets(pid)}
+    assert opened, "it is connected"
+    assert not opened & listening()
     client.send_signal(signal.SIGINT)
     _, said = client.communicate(timeout=30)
     hung = [int(file.name.split("-")[1]) for file in tmp_path.glob("hangs-*")]
