@@ -39,6 +39,7 @@ class Played:
     machines: Sequence[Place]
     sent: list[Block] = field(default_factory=list)
     at_work: list[tuple[Block, Place]] = field(default_factory=list)
+    idle: int = 0
 
     def free(self) -> Sequence[Place]:
         return [place for place in self.machines if place not in [p for _, p in self.at_work]]
@@ -52,7 +53,8 @@ class Played:
     def ended(self) -> list[Ended]:
         if not self.at_work:
             # A machine with a card comes late.
-            self.machines = [*self.machines, CARD]
+            self.idle += 1
+            self.machines = [*self.machines, CARD] if self.idle == 3 else self.machines
             return []
         block, place = self.at_work.pop(0)
         self.sent.append(block)
