@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from xpbench.bench.case import Case
 from xpbench.bench.cluster.block import Block, Expected
 from xpbench.bench.cluster.fleet import Place
+from xpbench.bench.device import is_host
 from xpbench.bench.job import Job
-from xpbench.bench.plan import Settings
 from xpbench.bench.remaining import Progress
 
 ATTEMPTS = 3
@@ -136,7 +136,7 @@ def queue_of(
     job: Job, expected: Expected, files: dict[str, str], progress: Progress, homes: dict[str, str]
 ) -> Queue:
     """All blocks of a run, a chunk after the other; ``homes`` tells by case id which kind has it."""
-    settings: Settings = replace(job.settings, chunk=ONE_CHUNK)
+    on_card = {case for case in job.cases if not is_host(case.device)}
     run = secrets.token_hex(8)
     waiting: list[tuple[int, Block]] = []
     found: dict[int, str] = {}
@@ -144,6 +144,9 @@ def queue_of(
         known = [homes[str(case)] for case in cases if str(case) in homes]
         if known:
             found[number] = known[0]
+        # Who asks for energy in vain is told so, and not of blocks without a card beside others.
+        energy = job.settings.energy and not (on_card and on_card.isdisjoint(cases))
+        settings = replace(job.settings, chunk=ONE_CHUNK, energy=energy)
         for fork in job.fork_range:
             name = block_name(cases, fork)
             waiting.append((number, Block(name, fork, cases, settings, expected, files, run)))

@@ -38,7 +38,9 @@ def measure(queue: Queue, gathering: Gathering, fleet: Fleet, observer: Observer
 
 def _until_done(queue: Queue, gathering: Gathering, fleet: Fleet, observer: Observer) -> list[str]:
     """Sends blocks until none is left; gives the names of those that were given up."""
-    running, told, given_up = 0, False, list[str]()
+    running, told = 0, False
+    given_up: list[str] = []
+    said: set[str] = set()
     while running or queue.open:
         for place in fleet.free():
             block = queue.take(place, fleet.places())
@@ -53,13 +55,14 @@ def _until_done(queue: Queue, gathering: Gathering, fleet: Fleet, observer: Obse
         told = idle
         for ended in fleet.ended():
             running -= 1
-            if not _took(ended, queue, gathering, observer):
+            if not _took(ended, queue, gathering, observer, said):
                 given_up.append(f"{ended.block.cases[0]} and {len(ended.block.cases) - 1} more")
     return given_up
 
 
-def _took(ended: Ended, queue: Queue, gathering: Gathering, observer: Observer) -> bool:
-    """Keeps what came of a block, or has it sent again; ``False`` where it is given up."""
+def _took(ended: Ended, queue: Queue, gathering: Gathering, observer: Observer, said: set[str]) -> bool:
+    """Keeps what came of a block, or has it sent again; ``False`` where it is given up. What a machine
+    has ``said`` of another block is not said again."""
     result, name = ended.result, ended.place.name
     if result is None:
         again = queue.give_back(ended.block)
@@ -69,7 +72,10 @@ def _took(ended: Ended, queue: Queue, gathering: Gathering, observer: Observer) 
     if result.differs:
         raise XpbenchError(refusal({name: list(result.differs)}))
     for note in result.notes:
-        observer.note(f"{name}: {note}")
+        told = f"{name}: {note}"
+        if told not in said:
+            observer.note(told)
+        said.add(told)
     for record in gathering.take(result):
         observer.finished(str(record.case), record.fork, record.status, 0.0)
     return True

@@ -79,10 +79,9 @@ def run(
     from xpbench.bench.cluster import planning
 
     if cluster is None:
-        raise XpbenchError(
-            f"{resume} was measured on a cluster: add --cluster, or complete what one kind of machine "
-            f"has begun on a machine like it ({', '.join(map(str, groups.groups_in(resume or Path())))})"
-        )
+        begun = ", ".join(map(str, groups.groups_in(resume or Path())))
+        alone = f", or complete what one kind of machine has begun, on a machine like it ({begun})"
+        raise XpbenchError(f"{resume} was measured on a cluster: add --cluster{alone if begun else ''}")
     if cpus is not None:
         raise XpbenchError("--cpus beside --cluster: start the workers on them, with taskset -c")
     if options.get("until_clear"):
