@@ -219,7 +219,7 @@ class DaskFleet:
         return Ended(block, place, Result.from_json(answer))
 
     def stop(self) -> list[Ended]:
-        if not self._running:
+        if not self._running or self.client.status != "running":
             return []
         errands = {address: future.key for address, (future, _, _) in self._running.items()}
         # Ctrl-C must not wait for a worker that does not answer.
@@ -232,6 +232,8 @@ class DaskFleet:
                     ended = self._ended(address)
                     found += [ended] if ended else []
             time.sleep(POLL_SECONDS)
+        for address in list(self._running):
+            self._forget(address)
         return found
 
     def _tell_to_stop(self, errands: Mapping[str, str]) -> None:
@@ -250,9 +252,6 @@ class DaskFleet:
 
     def close(self) -> None:
         self.stop()
-        if self.client.status == "running":
-            for address in list(self._running):
-                self._forget(address)
         with suppress(Exception):
             self.client.close(timeout=2)
 
