@@ -71,7 +71,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.ready-test: $(VENV)/.ready
-	$(PIP) --editable ".[$(EXTRAS),parquet,test]"
+	$(PIP) --editable ".[$(EXTRAS),cluster,parquet,slurm,test]"
 	touch $@
 
 $(VENV)/.ready-docs: $(VENV)/.ready

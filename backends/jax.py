@@ -11,6 +11,7 @@ import numpy as np
 
 from xpbench.bench import cuda_driver, threads
 from xpbench.bench.backend import Backend, Setting
+from xpbench.bench.device import is_host, kind_of
 from xpbench.bench.draws import Draws, Shape
 from xpbench.bench.exceptions import Unsupported
 from xpbench.bench.profile import Kernels, summed
@@ -201,7 +202,7 @@ class Jax(Backend):
         variables = {
             **threads.variables(setting.threads),  # for SciPy's LAPACK, which jaxlib calls on the CPU
             "NPROC": str(setting.threads),  # for XLA's own pool
-            "JAX_PLATFORMS": setting.device.partition(":")[0],
+            "JAX_PLATFORMS": kind_of(setting.device),
             "JAX_ENABLE_X64": str(int(setting.wide)),
             "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
         }
@@ -231,19 +232,25 @@ class Jax(Backend):
 
     def load(self, setting: Setting) -> None:
         import jax
+
+        self.require_device(setting.device)
+        platform, _, index = setting.device.partition(":")
+        self._put_in_force(setting, jax.devices(platform)[int(index or 0)])
+
+    def _put_in_force(self, setting: Setting, device: Any) -> None:
+        """Makes ``device`` the one of this process, and its settings those of JAX."""
+        import jax
         import jax.monitoring
         import jax.nn
         import jax.scipy.linalg
         import jax.scipy.special
 
-        self.require_device(setting.device)
         self.setting = setting
         # Once more, for a process that had imported JAX before the environment stood.
         config: Any = jax.config
         config.update("jax_enable_x64", setting.wide)
         config.update("jax_default_matmul_precision", PRECISIONS.get(setting.precision))
-        platform, _, index = setting.device.partition(":")
-        self._device = jax.devices(platform)[int(index or 0)]
+        self._device = device
         config.update("jax_default_device", self._device)
         self._compiling.listen(jax.monitoring)
         self.xp = self.vocabulary(jax)
@@ -271,11 +278,11 @@ class Jax(Backend):
         return self._adding(x, y)
 
     def stream(self) -> None:
-        if self.setting.device != "cpu":
+        if not is_host(self.setting.device):
             raise Unsupported("no device time: JAX has no events, and a profiler for --metric kernel")
 
     def cache_bytes(self) -> int | None:
-        platform = self.setting.device.partition(":")[0]
+        platform = kind_of(self.setting.device)
         if platform == "cpu":
             return super().cache_bytes()
         return cuda_driver.l2_bytes(self._device.local_hardware_id) if platform == "cuda" else None
@@ -283,7 +290,7 @@ class Jax(Backend):
     def profile(self, call: Callable[[], Any], calls: int) -> Kernels | None:
         import jax.profiler
 
-        if self.setting.device == "cpu":
+        if is_host(self.setting.device):
             return None
         with tempfile.TemporaryDirectory(prefix="xpbench-profile-") as folder:
             with jax.profiler.trace(folder):

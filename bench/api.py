@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xpbench.bench import beginning, journal, preparation, runner
+from xpbench.bench import beginning, groups, journal, preparation, runner
 from xpbench.bench.exceptions import NothingMeasured
 from xpbench.bench.plan import Request
 from xpbench.bench.preparation import BASELINE, Names
@@ -88,15 +88,15 @@ def finished(folder: Path) -> "Results":
         If no case of it ran.
     """
     results = load(folder)
-    check_measured(results)
+    check_measured(results.cases)
     return results
 
 
-def check_measured(results: "Results") -> None:
-    """Raises ``NothingMeasured`` if no case of the run ran."""
-    statuses = set(results.cases["status"])
+def check_measured(cases: "DataFrame") -> None:
+    """Raises ``NothingMeasured`` if none of the cases, a row each, ran."""
+    statuses = set(cases["status"])
     if not statuses & {"ok", "wrong"}:
-        reasons = results.cases["reason"].dropna().unique().tolist()
+        reasons = cases["reason"].dropna().unique().tolist()
         raise NothingMeasured(f"nothing could be measured: {'; '.join(reasons[:3]) or 'no case ran'}")
 
 
@@ -112,7 +112,9 @@ def table(*paths: str | Path, baseline: str | None = None) -> "DataFrame":
     """One row per case of the stored runs, with the columns of ``xpbench table --format json``."""
     from xpbench.bench.report.summary import summarise
 
-    return summarise([journal.read(Path(path), rounds=False) for path in paths], baseline)
+    return summarise(
+        [journal.read(path, rounds=False) for path in groups.runs_of(map(Path, paths))], baseline
+    )
 
 
 def report(*paths: str | Path, out: str | Path = "report.html", baseline: str | None = None) -> Path:
@@ -125,7 +127,9 @@ def report(*paths: str | Path, out: str | Path = "report.html", baseline: str | 
     """
     from xpbench.bench.report.page.page import render
 
-    page = render([journal.read(Path(path), rounds=False) for path in paths], baseline)
+    page = render(
+        [journal.read(path, rounds=False) for path in groups.runs_of(map(Path, paths))], baseline
+    )
     journal.write_whole(Path(out), page)
     return Path(out)
 

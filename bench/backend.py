@@ -13,6 +13,7 @@ from xpbench.bench import processor
 from xpbench.bench.exceptions import Unsupported, one_line
 from xpbench.bench.kernel import Array
 from xpbench.bench.profile import Kernels
+from xpbench.bench.sharding import Sharding
 from xpbench.bench.stream import Stream
 from xpbench.bench.vocabulary import Vocabulary
 
@@ -192,6 +193,13 @@ class Backend:
         It differs from ``dtype`` where the library widens behind the scenes. May call ``compute``.
         """
         return dtype
+
+    def sharding(
+        self, compiled: Callable[..., Any], arrays: Sequence[Array], outputs: Sequence[Array]
+    ) -> Sharding | None:
+        """How the arrays of a call lie on several devices, and what these exchange; ``None`` on one.
+        ``compiled`` is what ``compile`` made; may compile once more."""
+        return None
 
     def peak_bytes(self) -> int | None:
         """The most device memory held since ``load``, in bytes; ``None`` where it is not known."""

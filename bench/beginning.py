@@ -20,6 +20,7 @@ from xpbench.bench import (
     sources,
 )
 from xpbench.bench.case import Case
+from xpbench.bench.cluster.kind import kind_of
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.header import SEALED
 from xpbench.bench.plan import Settings
@@ -39,12 +40,16 @@ def begin(prepared: Plan, folder: Path | None) -> Path:
     """
     prepared.check_runnable()
     stamp = datetime.datetime.now().astimezone()
-    name = f"{stamp:%Y%m%d-%H%M%S}-{prepared.preset}-{secrets.token_hex(2)}"
-    folder = folder or Path("results") / name
-    journal.create(folder, _header(prepared, folder, stamp.isoformat(timespec="seconds")))
+    folder = folder or new_folder(prepared.preset, stamp)
+    journal.create(folder, header(prepared, folder, stamp.isoformat(timespec="seconds")))
     for record in prepared.words:
         journal.append(folder, record)
     return folder
+
+
+def new_folder(preset: str, stamp: datetime.datetime) -> Path:
+    """Where a run goes that was told no place: two that begin in one second have two."""
+    return Path("results") / f"{stamp:%Y%m%d-%H%M%S}-{preset}-{secrets.token_hex(2)}"
 
 
 def resume(folder: Path, given: Sequence[Path] = ()) -> Plan:
@@ -72,6 +77,28 @@ def resume(folder: Path, given: Sequence[Path] = ()) -> Plan:
             f"{folder} is one side of a comparison that interleaved two: it can be shown, and not "
             "resumed; measure both anew with `xpbench ab`"
         )
+    plan = of_header(folder, header, stored.cases, given)
+    _check_machine(folder, header, plan.settings.cpus)
+    for name, then in plan.versions.items():
+        now = plan.registry.backend(name).versions()
+        if now != then and name not in plan.unusable:
+            raise XpbenchError(
+                f"{folder} was begun with {_list(then)}, and {_list(now)} is installed now: "
+                "one run measures one set of versions; install those, or start a new run"
+            )
+    return plan
+
+
+def of_header(
+    folder: Path, header: Mapping[str, Any], cases: tuple[Case, ...], given: Sequence[Path]
+) -> Plan:
+    """The plan that a header tells of, by the kernels that are installed here.
+
+    Raises
+    ------
+    XpbenchError
+        If it does not tell, a file is not ``given``, or one has changed since.
+    """
     try:
         files = [_file(folder, name, given) for name in header["files"]]
         settings = Settings(**header["settings"])
@@ -79,28 +106,20 @@ def resume(folder: Path, given: Sequence[Path] = ()) -> Plan:
         unusable, versions, preset = header["unusable"], header["versions"], header["preset"]
     except (KeyError, TypeError) as fault:
         raise XpbenchError(
-            f"{folder}/run.json does not say how the run was to go on ({fault}): "
+            f"the plan in {folder} does not say how the run was to go on ({fault}): "
             "it can be shown, but not resumed"
         ) from None
-    _check_machine(folder, header["machine"].get("id"), settings.cpus)
     found = registry.find(files)
-    for case in stored.cases:
+    for case in cases:
         found.kernel(case.kernel)
-    for name, then in versions.items():
-        now = found.backend(name).versions()
-        if now != then and name not in unusable:
-            raise XpbenchError(
-                f"{folder} was begun with {_list(then)}, and {_list(now)} is installed now: "
-                "one run measures one set of versions; install those, or start a new run"
-            )
     called = {sources.name_of(f): name for name, f in zip(header["files"], files, strict=True)}
-    now_sources = sources.digests(found, {case.kernel for case in stored.cases})
+    now_sources = sources.digests(found, {case.kernel for case in cases})
     if {called.get(name, name): digest for name, digest in now_sources.items()} != then_sources:
         raise XpbenchError(
             f"{folder} was begun with kernels or an xpbench that have changed since: one run measures "
             "one program; start a new run"
         )
-    return Plan(found, stored.cases, settings, unusable, versions, preset)
+    return Plan(found, cases, settings, unusable, versions, preset)
 
 
 def _file(folder: Path, name: str, given: Sequence[Path]) -> Path:
@@ -116,9 +135,11 @@ def _file(folder: Path, name: str, given: Sequence[Path]) -> Path:
     )
 
 
-def _check_machine(folder: Path, then: str | None, cpus: str) -> None:
-    """Raises unless this is the machine ``then``, and this process may use those ``cpus``."""
-    now = machine.describe()["id"]
+def _check_machine(folder: Path, header: Mapping[str, Any], cpus: str) -> None:
+    """Raises unless this is the machine of a run, or of its kind where it was measured by several, and
+    this process may use those ``cpus``."""
+    then, here = header["machine"].get("id"), machine.describe()
+    now = kind_of(here).id if "kind" in header else here["id"]
     if then not in (None, now):
         raise XpbenchError(
             f"{folder} was begun on the machine {then}, and this is {now}: one run measures one "
@@ -163,7 +184,8 @@ def kernels_of(found: Registry, cases: Iterable[Case]) -> dict[str, dict[str, An
     return kernels
 
 
-def _header(prepared: Plan, folder: Path, created: str) -> dict[str, Any]:
+def header(prepared: Plan, folder: Path, created: str) -> dict[str, Any]:
+    """What ``run.json`` says of a run before anything is measured."""
     other, described = prepared.interpreter, machine.describe()
     kernels = kernels_of(prepared.registry, prepared.cases)
     return {

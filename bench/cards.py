@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from xpbench.bench.device import kind_of
+
 IDLE = 0x1
 """``nvmlClocksEventReasonGpuIdle`` of nvml.h: nothing runs, and the clock rests."""
 THROTTLES: Mapping[int, str] = {
@@ -67,7 +69,7 @@ def find(device: str, environment: Mapping[str, str]) -> Card | None:
     ``None`` where that cannot be told: for a device that is none of NVIDIA's, without nvidia-ml-py,
     without a driver.
     """
-    if device.split(":")[0] != "cuda":
+    if kind_of(device) != "cuda":
         return None
     try:
         nvml = importlib.import_module("pynvml")

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -28,6 +28,7 @@ from xpbench.bench.options import (
     Baseline,
     Cache,
     Chapters,
+    Cluster,
     Cpus,
     Devices,
     DryRun,
@@ -45,6 +46,7 @@ from xpbench.bench.options import (
     Seconds,
     Seed,
     Sizes,
+    Slurm,
     Strict,
     Threads,
     Timeout,
@@ -111,6 +113,8 @@ def run(
     seed: Seed = 0,
     out: Out = None,
     resume: Resume = None,
+    cluster: Cluster = None,
+    slurm: Slurm = None,
     dry_run: DryRun = False,
     strict: Strict = False,
     quiet: Quiet = False,
@@ -120,37 +124,57 @@ def run(
 
     Without a kernel, the five named ones: matmul, svd, pca, gradient_descent, backprop.
     """
-    from xpbench.bench import accounting, api, beginning, ending, journal, preparation
+    from xpbench.bench import accounting, api, beginning, ending, groups, journal, preparation
 
     if as_json and dry_run:
         raise XpbenchError(
             "--json prints what was measured, and --dry-run measures nothing: leave one out; "
             "`xpbench list cases --json` prints the cases"
         )
+    request = _request(chapter, everything, backend, device, dtype, size, preset)
+    options: dict[str, Any] = {
+        "forks": forks,
+        "seconds": seconds,
+        "threads": threads,
+        "precision": precision,
+        "timeout": timeout,
+        "seed": seed,
+        "baseline": baseline,
+        "roofs": roofs,
+        "cache": cache,
+        "energy": energy,
+        "until_clear": until_clear,
+    }
+    allowed = ("kernels", "resume", "cpus", "cluster", "slurm", "dry_run", "strict", "quiet", "as_json")
+    if cluster is not None or (resume is not None and groups.is_folder_of_groups(resume)):
+        from xpbench.bench.commands import on_cluster
+
+        if resume is not None:
+            refuse_beside_resume(context, allowed)
+        on_cluster.run(
+            cluster,
+            slurm or [],
+            kernels or [],
+            request,
+            options,
+            out=out,
+            resume=resume,
+            cpus=cpus,
+            dry_run=dry_run,
+            strict=strict,
+            quiet=quiet,
+            as_json=as_json,
+        )
+        return
     account = accounting.Account()
     restrict_to_cpus(cpus)
     if resume is not None:
-        allowed = ("kernels", "resume", "cpus", "dry_run", "strict", "quiet", "as_json")
         refuse_beside_resume(context, allowed)
         prepared = beginning.resume(resume, files_alone(kernels or []))
     else:
         if out is not None and not dry_run:
             journal.check_free(out)
-        prepared = preparation.prepare(
-            kernels or [],
-            _request(chapter, everything, backend, device, dtype, size, preset),
-            forks=forks,
-            seconds=seconds,
-            threads=threads,
-            precision=precision,
-            timeout=timeout,
-            seed=seed,
-            baseline=baseline,
-            roofs=roofs,
-            cache=cache,
-            energy=energy,
-            until_clear=until_clear,
-        )
+        prepared = preparation.prepare(kernels or [], request, **options)
     account.add({"imports": prepared.asking_s})
     announce(prepared, quiet=quiet and not dry_run)
     if dry_run:
@@ -162,7 +186,7 @@ def run(
     _measure(prepared, folder, account, quiet, as_json)
     results = api.load(folder, rounds=False)
     ending.answer(results, as_json)
-    api.check_measured(results)
+    api.check_measured(results.cases)
     if not quiet:
         ending.point_on(folder, as_json)
         tell(accounting.sentence(account))

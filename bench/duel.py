@@ -8,6 +8,7 @@ from pathlib import Path
 from xpbench.bench import beginning, journal, preparation, runner, stats
 from xpbench.bench.case import Case
 from xpbench.bench.crossover import Probe, interval, verdict
+from xpbench.bench.device import is_host
 from xpbench.bench.exceptions import NothingMeasured, XpbenchError
 from xpbench.bench.journal import Run
 from xpbench.bench.output import tell
@@ -238,7 +239,7 @@ def _case(plan: Plan, name: str, device: str) -> Case:
     if not here:
         have = ", ".join(dict.fromkeys(c.device for c in found)) or "none of those asked for"
         raise XpbenchError(f"{backend} has no device {device or 'cpu'!r} here; it has {have}")
-    return min(here, key=lambda c: c.device != "cpu")
+    return min(here, key=lambda c: not is_host(c.device))
 
 
 def _backend_and_device(text: str) -> tuple[str, str]:
@@ -258,7 +259,7 @@ def _heading(case: Case) -> str:
 
 def _moves(case: Case) -> bool:
     """Whether its device has a memory of its own."""
-    return case.device != "cpu"
+    return not is_host(case.device)
 
 
 def times_of(run: Run, case: Case, transfer: bool) -> list[float]:

@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,10 +52,15 @@ def next_steps(folder: Path, width: int) -> str:
     return "\n".join([f"Run: {named}", *lines])
 
 
-def how_to_resume(command: str, folder: Path, files: Iterable[Path]) -> str:
+def how_to_resume(command: str, folder: Path, files: Iterable[Path], options: Sequence[str] = ()) -> str:
+    """What is said of a run that was interrupted: how ``resuming`` completes it."""
+    return f"Interrupted. What is left is measured by\n  {resuming(command, folder, files, options)}"
+
+
+def resuming(command: str, folder: Path, files: Iterable[Path], options: Sequence[str] = ()) -> str:
     """What completes the run in ``folder``, which ``xpbench command`` began with ``files``."""
-    words = ["xpbench", command, *sources.of_users(files), "--resume", str(folder)]
-    return f"Interrupted. What is left is measured by\n  {shlex.join(words)}"
+    words = ["xpbench", command, *sources.of_users(files), "--resume", str(folder), *options]
+    return shlex.join(words)
 
 
 def warnings(results: "Results") -> Iterator[str]:

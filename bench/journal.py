@@ -24,6 +24,9 @@ JOURNAL = "journal.jsonl"
 ROOFS = "roofs.jsonl"
 PROFILES = "profiles.jsonl"
 CARDS = "cards.jsonl"
+PLAN = "cluster.json"
+"""In a folder that holds a run for every kind of machine, what was planned for all of them together, in
+the form of a header."""
 PARTS = ("settings", "machine", "versions", "kernels")
 """The objects in a header that every reader relies on."""
 
@@ -81,7 +84,7 @@ def create(folder: Path, header: dict[str, Any]) -> None:
 
 def check_free(folder: Path) -> None:
     """Raises ``XpbenchError`` where no run can begin in ``folder``."""
-    for name in (HEADER, JOURNAL, ROOFS, PROFILES, CARDS):
+    for name in (HEADER, JOURNAL, ROOFS, PROFILES, CARDS, PLAN):
         if (folder / name).exists():
             raise _taken(folder, name)
     if folder.is_dir() and any(not file.name.startswith(".") for file in folder.iterdir()):

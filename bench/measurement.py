@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from xpbench.bench import stats
+from xpbench.bench import sharding, stats
 from xpbench.bench.case import Case
 from xpbench.bench.exceptions import XpbenchError
+from xpbench.bench.sharding import Sharding
 
 STATUSES = {
     "ok": "measured, and agrees with the oracle",
@@ -44,7 +45,7 @@ class Measurement:
     timed section, ``pressure`` is the share in which some task of this machine waited for a CPU, one
     of our own threads perhaps, ``others`` the share of the CPUs' time that other processes took, and
     ``switches`` counts involuntary context switches. ``spent`` holds the seconds of the case by phase
-    (see ``accounting.PHASES``).
+    (see ``accounting.PHASES``). ``sharding`` is there where the arrays lie on several devices.
     """
 
     case: Case
@@ -72,6 +73,7 @@ class Measurement:
     others: float | None = None
     switches: int | None = None
     spent: Mapping[str, float] = field(default_factory=dict)
+    sharding: Sharding | None = None
 
     @property
     def key(self) -> tuple[str, int]:
@@ -103,6 +105,10 @@ class Measurement:
     def to_json(self) -> dict[str, Any]:
         """A record of standard JSON: a number that is not finite is written as the string of it."""
         record = {part.name: as_json(getattr(self, part.name)) for part in fields(self)}
+        if self.sharding is None:
+            del record["sharding"]
+        else:
+            record["sharding"] = as_json(self.sharding.to_json())
         return {**record, "case": self.case.to_json(), "id": str(self.case)}
 
     @classmethod
@@ -248,6 +254,7 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "others": _number,
     "switches": _count_or_none,
     "spent": _seconds_by_name,
+    "sharding": sharding.read,
 }
 
 

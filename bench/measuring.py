@@ -21,6 +21,7 @@ from xpbench.bench import (
 )
 from xpbench.bench.backend import Backend
 from xpbench.bench.case import Case
+from xpbench.bench.device import is_host
 from xpbench.bench.exceptions import Unsupported, is_refusal, one_line
 from xpbench.bench.kernel import Kernel
 from xpbench.bench.measurement import Measurement
@@ -82,7 +83,7 @@ class Measurer:
 
     @property
     def on_card(self) -> bool:
-        return self.task.setting.device != "cpu"
+        return not is_host(self.task.setting.device)
 
     @property
     def _wait(self) -> Callable[[Sequence[Any]], None] | None:
@@ -164,6 +165,7 @@ class Measurer:
                 functools.partial(kernel.compute, **static), arrays, case.dtype
             ),
             traffic_bytes=float(sum(array.nbytes for array in (*made.inputs, *fetched))),
+            sharding=backend.sharding(function, arrays, clock.as_sequence(outputs)),
         )
         if task.seconds == 0:
             self._check_unchanged(record, arrays, made)

@@ -21,7 +21,8 @@ Backends = Annotated[
     ),
 ]
 Devices = Annotated[
-    list[str] | None, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1, ... Repeatable.")
+    list[str] | None,
+    typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1, 8xcpu, ... Repeatable."),
 ]
 Dtypes = Annotated[
     list[str] | None,
@@ -98,6 +99,22 @@ Out = Annotated[
 ]
 Resume = Annotated[
     Path | None, typer.Option("--resume", metavar="FOLDER", help="Complete the run in this folder.")
+]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="ADDRESS|slurm",
+        help="Measure on the workers of the Dask scheduler at tcp://HOST:PORT, or on Slurm's nodes.",
+    ),
+]
+Slurm = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--slurm",
+        metavar="KEY=VALUE",
+        help="Of a job of --cluster slurm: partition=gpu, time=60. Repeatable.",
+    ),
 ]
 Show = Annotated[
     Path | None,

@@ -12,6 +12,7 @@ from xpbench.bench import energy
 from xpbench.bench.backend import Backend, Setting
 from xpbench.bench.cards import ORDERED_CARDS
 from xpbench.bench.case import DTYPES, Case
+from xpbench.bench.device import is_host, kind_of
 from xpbench.bench.exceptions import XpbenchError, one_line
 from xpbench.bench.kernel import Kernel
 from xpbench.bench.registry import Registry
@@ -301,7 +302,7 @@ def _variables(backend: Backend, setting: Setting) -> dict[str, str]:
 
 
 def _ordered_cards(device: str) -> dict[str, str]:
-    asked = device.split(":")[0] == "cuda" and not ORDERED_CARDS.keys() & os.environ.keys()
+    asked = kind_of(device) == "cuda" and not ORDERED_CARDS.keys() & os.environ.keys()
     return ORDERED_CARDS if asked else {}
 
 
@@ -381,7 +382,7 @@ def estimate_run(registry: Registry, cases: Sequence[Case], settings: Settings) 
     processes = len(environments(registry, cases, ""))
     chunks = max(1.0, sum(per_case.values()) / settings.chunk)
     data = sum({case.data: 0.5 * seconds for case, seconds in per_case.items()}.values())
-    on_cards = sum(case.device != "cpu" for case in cases) if settings.energy else 0
+    on_cards = sum(not is_host(case.device) for case in cases) if settings.energy else 0
     forks = settings.forks * (processes * chunks * _START_SECONDS + sum(per_case.values()))
     return data + energy.SECONDS * on_cards + forks
 

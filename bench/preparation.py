@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from xpbench.bench import interpreter, machine, memory, plan, probe, processor, registry, stats
 from xpbench.bench.case import PRECISIONS, Case
+from xpbench.bench.device import kind_of, parse
 from xpbench.bench.exceptions import NothingMeasured, XpbenchError
 from xpbench.bench.interpreter import Interpreter
 from xpbench.bench.job import Job
@@ -99,6 +100,8 @@ def prepare(
     energy: bool = False,
     until_clear: bool = False,
     chunk: float = plan.CHUNK_SECONDS,
+    known: Mapping[str, probe.State] | None = None,
+    most_memory: int | None = None,
 ) -> Plan:
     """Turns what was asked into cases.
 
@@ -106,7 +109,8 @@ def prepare(
     and nothing of them is taken unless it is. ``python`` is the interpreter that is to measure, where
     it is not this one. ``every_backend`` takes all that can be
     used, rather than the default ones, where the request names none. ``roofs`` are measured, unless
-    it says otherwise, where there are forks enough for a verdict.
+    it says otherwise, where there are forks enough for a verdict. ``known`` are the states of all
+    backends, and ``most_memory`` the bytes there are, where other machines are to measure.
     """
     preset = PRESETS.get(request.preset, PRESETS["default"])
     forks = _whole("forks", preset.forks if forks is None else forks, 1, MOST_FORKS)
@@ -135,12 +139,15 @@ def prepare(
         name for file in backend_files for name in _declared(file, "backend", found.backends_of(file))
     ]
     found.backend(baseline.split("@")[0])
+    for name in request.devices:
+        parse(name)
     rows = plan.select(found, replace(request, kernels=tuple(names)))
     asked = dict.fromkeys(row.kernel for row in rows)
     other = None if python is None else interpreter.find(python, found.files, list(asked))
     executable = other.executable if other else sys.executable
     began = time.monotonic()
-    states = probe.states(found, chosen_backends(found, backend_names, every_backend), executable)
+    chosen = chosen_backends(found, backend_names, every_backend)
+    states = probe.states(found, chosen, executable) if known is None else {n: known[n] for n in chosen}
     asking_s = time.monotonic() - began
     if not backend_names:
         states = {name: state for name, state in states.items() if state.usable}
@@ -160,7 +167,7 @@ def prepare(
         settings = replace(settings, baseline=baseline)
     devices = dict(sorted(devices.items(), key=lambda item: item[0] != baseline.split("@")[0]))
     cases = plan.place(rows, devices, settings.threads, precision)
-    unfit = _unfit(found, rows)
+    unfit = _unfit(found, rows, memory.limit() if known is None else most_memory)
     return Plan(
         registry=found,
         cases=tuple(cases),
@@ -174,15 +181,16 @@ def prepare(
     )
 
 
-def _unfit(found: Registry, rows: Sequence[Row]) -> dict[tuple[str, tuple[tuple[str, int], ...]], str]:
-    """By kernel and size, why the machine has not the memory for it.
+def _unfit(
+    found: Registry, rows: Sequence[Row], most: int | None
+) -> dict[tuple[str, tuple[tuple[str, int], ...]], str]:
+    """By kernel and size, why a machine with ``most`` bytes has not the memory for it.
 
     Raises
     ------
     XpbenchError
         If such a size was typed, and is not one of the kernel's own.
     """
-    most = memory.limit()
     unfit = {}
     for row in rows:
         reason = memory.too_large(found.kernels[row.kernel], dict(row.size), most)
@@ -213,7 +221,7 @@ def _first(state: probe.State) -> list[str]:
     """One device of each kind: the second card of two equal ones is measured only when asked for."""
     kinds: dict[str, str] = {}
     for device in state.devices:
-        kinds.setdefault(device.split(":")[0], device)
+        kinds.setdefault(kind_of(device), device)
     return list(kinds.values())
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from xpbench.bench.case import Case
+from xpbench.bench.device import count_of, is_host
 from xpbench.bench.roof import CACHE_TIMES, Roof
 
 Key = tuple[str, str, int, str]
@@ -115,10 +116,11 @@ def place(
 def vendor(machine: Mapping[str, Any], key: Key) -> tuple[float | None, float | None]:
     """The maker's operations and bytes a second; ``None`` where they are not known.
 
-    Of a card, from its data sheet; of a processor, from its clock and the width of its vectors.
+    Of a card, from its data sheet, of several their sum; of a processor, from its clock and the width of
+    its vectors.
     """
     device, dtype, threads, precision = key
-    if device == "cpu":
+    if is_host(device):
         core = (machine.get("vendor_peak_flops") or {}).get(dtype)
         cores = min(threads, machine.get("cores") or threads)
         return (core * cores if core else None), None
@@ -128,7 +130,8 @@ def vendor(machine: Mapping[str, Any], key: Key) -> tuple[float | None, float | 
     column = "tf32" if precision == "tf32" and dtype == "float32" else dtype
     for model, sheet in DATA_SHEETS.items():
         if set(model.split()) <= set(re.findall(r"[\w-]+", name.split(",")[0].replace("-", " "))):
-            return sheet[column] or None, sheet["bytes"]
+            total = count_of(device)
+            return total * sheet[column] or None, total * sheet["bytes"]
     return None, None
 
 

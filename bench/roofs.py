@@ -9,6 +9,7 @@ import numpy as np
 
 from xpbench.bench import clock, floating, product_bits
 from xpbench.bench.backend import Backend
+from xpbench.bench.device import is_host
 from xpbench.bench.roof import CACHE_TIMES, FALLBACK_CACHE, Roof
 
 SECONDS = 0.05
@@ -42,7 +43,7 @@ def measure(backend: Backend, dtype: str, precision: str, fork: int, cache_bytes
     flops, shape = _tried(lambda: _matmul(backend, dtype, watch)) or (None, "")
     dispatch = _tried(lambda: _dispatch(backend, dtype, watch))
     reached: list[float | None] = []
-    on_card = backend.setting.device != "cpu"
+    on_card = not is_host(backend.setting.device)
     fresh, n = None, side(dtype, cache_bytes, LARGEST_CARD_ARRAY if on_card else LARGEST_ARRAY)
     if fork == 0:
         x = _tried(lambda: backend.borrow(_zeros(dtype, n)))
@@ -92,7 +93,7 @@ class _Watch:
 
     def shortest_queued(self, backend: Backend, call: Call) -> float:
         """Seconds of the shortest call of a library; on a card the mean of ``QUEUED`` in its queue."""
-        if backend.setting.device == "cpu":
+        if is_host(backend.setting.device):
             return self.shortest(_awaited(backend, call))
 
         def several() -> Any:
@@ -145,7 +146,7 @@ def _fresh(backend: Backend, x: Any, dtype: str, n: int, watch: _Watch) -> float
     """Bytes a second of x + x in new memory: an array is read and the other written, on a CPU after it
     was read too."""
     add = backend.compile(lambda x: x + x)
-    moved = 3 if backend.setting.device == "cpu" else 2
+    moved = 3 if is_host(backend.setting.device) else 2
     return moved * _bytes(dtype, n) / watch.shortest_queued(backend, lambda: add(x))
 
 

@@ -3,23 +3,24 @@
 import functools
 import itertools
 import random
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from xpbench.bench import descendants, journal, lock, turn
+from xpbench.bench import journal, lock, scratch, turn
 from xpbench.bench.accounting import Account
 from xpbench.bench.attendance import Attendance, Cards
 from xpbench.bench.backend import Backend, Setting
 from xpbench.bench.case import Case
+from xpbench.bench.device import is_host
 from xpbench.bench.job import Job
 from xpbench.bench.measurement import Measurement
 from xpbench.bench.plan import Environment, Visit
 from xpbench.bench.process import Ending, Event, supervise
 from xpbench.bench.remaining import Progress, progress_of
+from xpbench.bench.scratch import Scratch
 from xpbench.bench.second_turns import THROTTLED, SecondTurns
 from xpbench.bench.task import Task
 from xpbench.bench.watch import Watch
@@ -52,19 +53,23 @@ Examine = Callable[[Path, Path], None]
 
 
 def execute(
-    job: Job, observer: Observer, account: Account | None = None, examine: Examine | None = None
+    job: Job,
+    observer: Observer,
+    account: Account | None = None,
+    examine: Examine | None = None,
+    place: Scratch | None = None,
 ) -> Account:
     """Measures every case in every fork that the journal of ``job`` lacks; tells where time went.
 
     Each record is in the journal before the next case begins, so that whatever ends this process
     loses at most the case in progress. ``examine`` receives the folders of the data and of the
-    outputs before they are deleted.
+    outputs before they are deleted, which is at the end unless a ``place`` is given that is kept.
     """
     account = account or Account()
-    with _open(job, observer, account) as run:
+    with _open(job, observer, account, place) as run:
         _measure([run], job.settings.seed)
         if examine is not None:
-            examine(run.scratch / "data", run.scratch / "outputs")
+            examine(run.scratch.folder / "data", run.scratch.folder / "outputs")
     return account
 
 
@@ -97,22 +102,20 @@ def _measure(runs: "Sequence[_Run]", seed: int) -> None:
 
 
 @contextmanager
-def _open(job: Job, observer: Observer, account: Account) -> "Iterator[_Run]":
+def _open(
+    job: Job, observer: Observer, account: Account, place: Scratch | None = None
+) -> "Iterator[_Run]":
     with ExitStack() as stack:
         held = stack.enter_context(lock.writing(job.folder, observer.note))
-        scratch = tempfile.TemporaryDirectory(prefix="xpbench-", ignore_cleanup_errors=True)
-        folder = Path(stack.enter_context(scratch))
-        stack.enter_context(descendants.keeper(folder))
-        for name in ("cache", "data", "outputs", "tasks"):
-            (folder / name).mkdir()
+        place = place or stack.enter_context(scratch.opened())
         progress = progress_of(job.folder)
         cards = Cards(job.find_card, observer.note)
-        visits = job.visits(str(folder / "cache"))
-        run = _Run(job, folder, observer, account, progress, visits, cards, held)
-        if job.settings.energy and all(case.device == "cpu" for case in job.cases):
+        visits = job.visits(str(place.folder / "cache"))
+        run = _Run(job, place, observer, account, progress, visits, cards, held)
+        if job.settings.energy and all(is_host(case.device) for case in job.cases):
             observer.note("--energy reads the counter of a card, and no case of this run is on one")
         needed = dict.fromkeys(case for visit in run.visits for case in progress.remaining(visit))
-        run.prepare({case.data: case for case in needed})
+        run.prepare({case.data: case for case in needed if case.data not in place.made})
         yield run
 
 
@@ -121,7 +124,7 @@ class _Run:
     """A job at work."""
 
     job: Job
-    scratch: Path
+    scratch: Scratch
     observer: Observer
     account: Account
     progress: Progress
@@ -130,7 +133,6 @@ class _Run:
     held: tuple[int, ...] = ()
     second_turns: SecondTurns = field(default_factory=SecondTurns)
     roofed: set[tuple[int, Environment, str]] = field(default_factory=set)
-    begun: set[str] = field(default_factory=set)
     ended_early: set[int] = field(default_factory=set)
     slowed_by: dict[str, None] = field(default_factory=dict)
     processes: int = 0
@@ -144,6 +146,7 @@ class _Run:
             def on_event(event: Event, started: list[str] = started, left: int = len(waiting)) -> None:
                 if event["event"] == "start":
                     started.append(event["data"])
+                    self.scratch.made.add(event["data"])
                     self.observer.preparing(event["id"], len(needed) - left + len(started), len(needed))
 
             visit = Visit(0, _NO_BACKEND, tuple(waiting.values()))
@@ -216,10 +219,12 @@ class _Run:
         # A flush would be among the kernels, and without one they would be those of a hot call.
         if self.job.settings.seconds == 0 or self.job.settings.cache == "cold":
             return
+        if 0 not in self.job.fork_range:
+            return
         cases: dict[Environment, list[Case]] = {}
         for visit in self.visits:
             kind = type(self.job.registry.backends[visit.environment.backend])
-            if visit.environment.setting.device != "cpu" and kind.profile is not Backend.profile:
+            if not is_host(visit.environment.setting.device) and kind.profile is not Backend.profile:
                 cases.setdefault(visit.environment, []).extend(visit.cases)
         if not cases:
             return
@@ -263,7 +268,7 @@ class _Run:
         name = "second turns of disturbed cases" if again else name
         fork = f"fork {visit.fork + 1} of {self.job.fork_range.stop}"
         self.observer.phase(f"{name}, {fork}", "starting", str(visit.environment))
-        if device == "cpu":
+        if is_host(device):
             return self._process("worker", visit, on_event, settings.timeout)
         card = self.cards.of(visit.environment)
         with self._alone_on_card(visit.environment):
@@ -316,7 +321,7 @@ class _Run:
                 self.ended_early.add(visit.fork)
             elif event["event"] == "start":
                 began = time.monotonic()
-                self.begun.add(event["id"])
+                self.scratch.begun.add(event["id"])
                 self.observer.started(event["id"], visit.fork)
             elif event["event"] == "end":
                 name, status = event["id"], event["status"]
@@ -346,15 +351,15 @@ class _Run:
         self.processes += 1
         job = self.job
         # What an earlier process had not begun finds the caches as empty as ever.
-        cold = [str(case) for case in visit.cases if visit.fork == 0 and str(case) not in self.begun]
+        cold = [name for name in map(str, visit.cases) if self.scratch.is_cold(name, visit.fork)]
         task = Task(
             cases=visit.cases,
             files=job.registry.files,
             backend=visit.environment.backend,
             setting=visit.environment.setting,
             run=job.folder.resolve(),
-            data=self.scratch / "data",
-            outputs=self.scratch / "outputs",
+            data=self.scratch.folder / "data",
+            outputs=self.scratch.folder / "outputs",
             seed=job.settings.seed,
             fork=visit.fork,
             seconds=job.settings.seconds,
@@ -364,7 +369,7 @@ class _Run:
             profiled=profiled,
             energy=energy,
         )
-        file = self.scratch / "tasks" / f"{self.processes}.json"
+        file = self.scratch.folder / "tasks" / f"{self.processes}.json"
         task.write(file)
         variables, module = dict(visit.environment.variables), f"xpbench.bench.{module}"
         return supervise(job.python, module, file, variables, timeout, on_event, self.held)

@@ -1,6 +1,7 @@
 """Which files say what is computed, under names that mean the same on every machine?"""
 
 import contextlib
+import functools
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -61,3 +62,13 @@ def digests(found: Registry, kernels: Iterable[str]) -> dict[str, str]:
 def digest(file: Path) -> str:
     """A short name of what stands in ``file``."""
     return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+
+
+@functools.cache
+def of_package() -> dict[str, str]:
+    """A digest of every Python file of xpbench by its name, e.g. ``xpbench/bench/runner.py``."""
+    found = {}
+    for folder in ("kernels", "backends", "bench"):
+        for file in sorted((_PACKAGE / folder).resolve().rglob("*.py")):
+            found[name_of(file)] = digest(file)
+    return found

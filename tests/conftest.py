@@ -41,11 +41,13 @@ SPREAD = frozenset(
     f"test_{name}"
     for name in (
         "cli",
+        "cluster",
         "crashes",
         "fake_device_runs",
         "runner",
         "runs_on_cards",
         "second_turns",
+        "slurm",
         "store",
         "verification",
     )

@@ -14,9 +14,9 @@ from pages import ROOT
 from xpbench import list_kernels
 
 NEEDED = ("sphinx", "myst_parser", "furo")
-ELSEWHERE = ("https://doi.org/", "https://github.com/pradyunsg/furo")
-"""Where links may lead outside: papers, and who made the theme. Nobody can check here whether they still
-lead there: keep them few."""
+ELSEWHERE = ("https://distributed.dask.org", "https://doi.org/", "https://github.com/pradyunsg/furo")
+"""Where links may lead outside: papers, Dask, and who made the theme. Nobody can check here whether they
+still lead there: keep them few."""
 
 pytestmark = pytest.mark.slow
 

@@ -11,6 +11,7 @@ from xpbench.bench.case import Case
 from xpbench.bench.checking.contents import shown
 from xpbench.bench.checking.finding import ERROR, NOTE, WARNING, Finding
 from xpbench.bench.checking.records import Line
+from xpbench.bench.device import kind_of
 from xpbench.bench.header import part_of
 from xpbench.bench.journal import CARDS, HEADER, JOURNAL, ROOFS, Run
 from xpbench.bench.measurement import DISTURBED
@@ -112,7 +113,7 @@ def cards(run: Run) -> Iterator[Finding]:
         yield Finding(WARNING, "noise", says, CARDS)
     for words in warnings_of_others(run):
         yield Finding(WARNING, "noise", shown(words, 300), CARDS)
-    on_cards = any(case.device.startswith("cuda") for case in run.cases)
+    on_cards = any(kind_of(case.device) == "cuda" for case in run.cases)
     if on_cards and not part_of(run.header, "machine").get("cards"):
         says = "names no card, and cases are on one: which, and with what driver?"
         yield Finding(WARNING, "machine", says, f"{HEADER} machine cards")

@@ -27,11 +27,14 @@ def check(runs: Runs, strict: Strict = False, as_json: AsJson = False) -> None:
     verdicts can be believed, and that nothing in them is private. They may be a stranger's: nothing of
     them is run, and nothing outside of their folders is read.
     """
+    from xpbench.bench import groups
     from xpbench.bench.checking.check import check as checked
 
     found: list[Checked] = []
     no_runs = 0
-    for run in runs:
+    for line in groups.words_of(runs):
+        print(line, file=sys.stderr)
+    for run in groups.runs_of(runs):
         try:
             found.append(checked(run))
         except XpbenchError as fault:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from xpbench.bench.exceptions import XpbenchError
-from xpbench.bench.output import console_of_output, tell_damage, write
+from xpbench.bench.output import console_of_output, say, tell, tell_damage, write
 
 if TYPE_CHECKING:
     from xpbench.bench.comparison import Comparison
@@ -38,14 +38,27 @@ def compare(
     out: Out = None,
 ) -> None:
     """Tell what changed from run BASE to run NEW; exit 1 if a case is slower, or newly wrong."""
-    from xpbench.bench import comparison, journal
+    from xpbench.bench import comparison, groups, journal
 
     check_format(form)
-    runs = [journal.read(base), journal.read(new)]
-    tell_damage(runs)
-    found = comparison.compare(runs[0], runs[1], band=band)
-    print_comparison(found, runs[1], form, all_cases, out)
-    if found.regressed:
+    pairs = groups.pairs_of(base, new)
+    if len(pairs) > 1 and (form not in ("rich", "md") or out is not None):
+        raise XpbenchError(
+            f"{base} and {new} hold {len(pairs)} kinds of machine, and a file holds one comparison: "
+            f"name a group of each, e.g. {pairs[0][0]} {pairs[0][1]}"
+        )
+    for line in dict.fromkeys(groups.words_of([base, new])):
+        tell(line)
+    regressed = False
+    for before, after in pairs:
+        runs = [journal.read(before), journal.read(after)]
+        tell_damage(runs)
+        found = comparison.compare(runs[0], runs[1], band=band)
+        if len(pairs) > 1:
+            say(f"{before} and {after}:")
+        print_comparison(found, runs[1], form, all_cases, out)
+        regressed = regressed or found.regressed
+    if regressed:
         raise typer.Exit(REGRESSED)
 
 

@@ -55,7 +55,7 @@ def plot(
     if importlib.util.find_spec("matplotlib") is None:
         raise XpbenchError('pictures need matplotlib: python -m pip install "xpbench[plot]"')
 
-    from xpbench.bench import journal
+    from xpbench.bench import groups, journal
     from xpbench.bench.report.plots.picture import FORMATS, KINDS, picture
     from xpbench.bench.report.selection import Choice, select
 
@@ -64,7 +64,7 @@ def plot(
     form = out.suffix.lower().removeprefix(".")
     if form not in FORMATS:
         raise XpbenchError(f"-o {out}: expected a name that ends in .{', .'.join(FORMATS)}")
-    read = (journal.read(path, rounds=False) for path in runs)
+    read = (journal.read(path, rounds=False) for path in groups.runs_of(runs))
     stored = list({run.path.resolve(): run for run in read}.values())
     tell_damage(stored)
     named = (tuple(names or ()) for names in (kernel, chapter, size, dtype, backend))

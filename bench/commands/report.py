@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from xpbench.bench.exceptions import XpbenchError
-from xpbench.bench.output import tell_damage
+from xpbench.bench.output import tell, tell_damage
 
 OURS = b'<meta name="generator" content="xpbench'
 """What a page of ours has near its beginning."""
@@ -25,13 +25,15 @@ def report(
     ),
 ) -> None:
     """Write one page that shows stored runs, of one machine or several, in a browser and offline."""
-    from xpbench.bench import journal
+    from xpbench.bench import groups, journal
     from xpbench.bench.report.page.page import render
 
     _check_free(out)
-    read = (journal.read(path, rounds=False) for path in runs)
+    read = (journal.read(path, rounds=False) for path in groups.runs_of(runs))
     stored = list({run.path.resolve(): run for run in read}.values())
     tell_damage(stored)
+    for line in groups.words_of(runs):
+        tell(line)
     page = render(stored, baseline)
     journal.write_whole(out, page)
     print(f"{out}: {len(page.encode()) / 1e6:.2f} MB, open it in a browser")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from xpbench.bench.exceptions import XpbenchError
-from xpbench.bench.output import print_tables, tell_damage, write, write_scaling
+from xpbench.bench.output import print_tables, tell, tell_damage, write, write_scaling
 
 
 def table(
@@ -41,7 +41,7 @@ def table(
     ] = None,
 ) -> None:
     """Print the tables of stored runs, of one machine or several."""
-    from xpbench.bench import journal
+    from xpbench.bench import groups, journal
     from xpbench.bench.report.calibration_table import cited
     from xpbench.bench.report.exchange import TRACKERS
     from xpbench.bench.report.overall import overall
@@ -50,8 +50,10 @@ def table(
     from xpbench.bench.report.summary import summarise
     from xpbench.bench.report.table import FORMATS, METRICS, SCALING, plain, render
 
-    stored = [journal.read(path, rounds=form == "pytest-benchmark") for path in runs]
+    stored = [journal.read(path, rounds=form == "pytest-benchmark") for path in groups.runs_of(runs)]
     tell_damage(stored)
+    for line in groups.words_of(runs):
+        tell(line)
     _check_choice("format", form, [*FORMATS, "svg", "pytest-benchmark", *TRACKERS])
     _check_choice("metric", metric, [*METRICS, SCALING])
     if form == "pytest-benchmark":

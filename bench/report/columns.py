@@ -69,13 +69,19 @@ COLUMNS = {
     "power_w": "Float64",
     "temperature_c": "Float64",
     "product_bits": "Float64",
+    "gathered": "boolean",
+    "communicated_bytes": "Float64",
+    "communicated_reason": "string",
+    "placement": "string",
+    "device_bytes": "Int64",
 }
 """The columns and their pandas dtypes, all of which have a null. Those from ``id`` on go beyond the
 contract: the case's id, the preset its size came from, the ``backend@device`` its ratio is against, the
 coverage of the ratio's interval, operations a compulsory byte, the time of the outputs' way to the host,
 the two times between which its processes are divided, where they are, what told ``device_s`` (or why
-nothing did) and ``kernel_s``, how many kernels a call launches, what ``report.cards`` says, and of a
-float32 case the bits that products of its backend were seen to keep."""
+nothing did) and ``kernel_s``, how many kernels a call launches, what ``report.cards`` says, of a
+float32 case the bits that products of its backend were seen to keep, and of a case on several devices
+what its ``Sharding`` says."""
 
 
 def column(values: Sequence[Any], name: str) -> Any:

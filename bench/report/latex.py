@@ -40,6 +40,7 @@ _SIGNS = {
     "★": r"$\star$",
     "†": r"$\dagger$",
     "‡": r"$\ddagger$",
+    "⊕": r"$\oplus$",
     "§": r"$\mathsection$",
     "¶": r"$\mathparagraph$",
     "◊": r"$\diamond$",

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
+from xpbench.bench.device import kind_of
 from xpbench.bench.report.records import Record
 
 Item = TypeVar("Item")
@@ -57,7 +58,7 @@ def fitting(
     """
     if not group:
         return []
-    kinds = grouped(group, lambda record: record["device"].split(":")[0])
+    kinds = grouped(group, lambda record: kind_of(record["device"]))
     whole = _matrix(caption, group, cell)
     divided = [_matrix(f"{caption} · {kind}", part, cell) for kind, part in kinds.items()]
     for grids in ([whole], [_broken(whole)], divided, [_broken(grid) for grid in divided]):

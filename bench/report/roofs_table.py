@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from xpbench.bench.device import is_host
 from xpbench.bench.journal import Run
 from xpbench.bench.precisions import bits_against
 from xpbench.bench.report.layout import Cell, Grid, Line, heading_of
@@ -56,7 +57,7 @@ def _rows(run: Run, key: Key, peak: Peak) -> Iterator[tuple[Cell, ...]]:
             _said(peak.reused_bytes, bandwidth, "B"),
         )
     if peak.fresh_bytes:
-        label = "memory, fresh" if key[0] == "cpu" else "memory, copy"
+        label = "memory, fresh" if is_host(key[0]) else "memory, copy"
         yield _row(label, rate(peak.fresh_bytes, "B"), peak.fresh_by, "")
     for backend, seconds in sorted(peak.dispatch_s.items(), key=lambda item: item[1]):
         yield _row("dispatch", duration(seconds), backend, "")

@@ -14,6 +14,7 @@ from xpbench.bench.report.quantities import comparison, duration, percent, signi
 from xpbench.bench.report.records import Record, visible
 
 LEADS, WIDENED, UNSETTLED, PARTIAL, MODES, SLOWED = "★", "†", "‡", "§", "◊", "↓"
+GATHERED = "⊕"
 FEW_KERNELS = 8
 """With more than these, every chapter has a grid of its own."""
 SPREAD_NOTED = 1.25
@@ -190,6 +191,8 @@ def _marks(record: Record) -> Iterable[str]:
         yield MODES
     if precision_of(record):
         yield REDUCED
+    if record.get("gathered"):
+        yield GATHERED
     if record["status"] == "ok" and record["reason"]:
         yield PARTIAL
 
@@ -260,6 +263,8 @@ def legend(records: Sequence[Record], metric: str) -> Iterable[str]:
     if MODES in marks:
         yield f"{MODES} {_TWO_MODES}"
     yield from precision_words(records)
+    if GATHERED in marks:
+        yield f"{GATHERED} gathers an array as large as an input on a device: that part is not divided"
     if PARTIAL in marks:
         yield f"{PARTIAL} not every fork ended well"
     if baselines := sorted({_against(record) for record in ran if record["verdict"] is not None}):

@@ -11,6 +11,7 @@ import pandas as pd
 
 from xpbench.bench import roofline, stats
 from xpbench.bench.case import Case
+from xpbench.bench.device import is_host
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.header import positive
 from xpbench.bench.journal import Run
@@ -182,7 +183,7 @@ def _in_forks(one: _Seen, forks: Collection[int]) -> list[float]:
 def _baseline_of(group: Sequence[_Seen], baseline: str) -> _Seen | None:
     """The case that ``baseline`` names in this row, on the CPU unless a device is named."""
     found = [one for one in group if one.timed and is_on(one.place, baseline)]
-    return min(found, key=lambda one: (one.case.device != "cpu", one.case.device), default=None)
+    return min(found, key=lambda one: (not is_host(one.case.device), one.case.device), default=None)
 
 
 def is_on(place: str, name: str) -> bool:
@@ -265,7 +266,22 @@ def _figures(header: Mapping[str, Any], one: _Seen, profile: Profile | None) -> 
         "error_unit": kernel.get("error_unit", "eps"),
         "id": str(case),
         "size_name": case.size_name or None,
+        **_sharded(records),
         **_worst_error(one),
+    }
+
+
+def _sharded(records: Iterable[Measurement]) -> dict[str, Any]:
+    """What a case on several devices recorded of its arrays; nothing for one on a single device."""
+    seen = next((r.sharding for r in records if r.sharding is not None), None)
+    if seen is None:
+        return {}
+    return {
+        "gathered": seen.gathered,
+        "communicated_bytes": seen.communicated_bytes,
+        "communicated_reason": seen.reason or None,
+        "placement": "; ".join(seen.outputs) or None,
+        "device_bytes": seen.device_bytes,
     }
 
 
@@ -286,7 +302,7 @@ def _placed(
     if not one.timed or peak is None:
         return {"intensity": flops / traffic if flops and traffic else None}
     of_host = header["machine"].get("cache_bytes") or FALLBACK_CACHE
-    cache = of_host if case.device == "cpu" else peak.cache_bytes
+    cache = of_host if is_host(case.device) else peak.cache_bytes
     dispatch = peak.dispatch_s.get(case.backend)
     seconds = stats.location(one.forks).value
     found = roofline.place(flops, traffic, seconds, peak, dispatch, cache, on_device_s)

@@ -12,6 +12,7 @@ import pytest
 
 from xpbench.bench import registry
 from xpbench.bench.backend import Backend, Setting
+from xpbench.bench.device import is_host
 
 BACKENDS = registry.find().backends
 KINDS = tuple(map(type, BACKENDS.values()))
@@ -62,10 +63,10 @@ def _combinations() -> Iterator[Any]:
         # A mode of another backend differs from it in no dtype.
         is_mode = any(kind is not type(backend) and isinstance(backend, kind) for kind in KINDS)
         for device in sorted({backend.home} | ({"cuda"} if _looks_for_cards(backend) else set())):
-            if device != "cpu" and not CARD:
+            if not is_host(device) and not CARD:
                 continue
-            marks = [] if device == "cpu" else [pytest.mark.gpu]
-            if is_mode and device == "cpu":
+            marks = [] if is_host(device) else [pytest.mark.gpu]
+            if is_mode and is_host(device):
                 marks.append(pytest.mark.slow)
             for dtype in ("float32",) if is_mode else ("float32", "float64"):
                 yield pytest.param((name, device, dtype), id=f"{name}@{device}-{dtype}", marks=marks)

@@ -15,6 +15,7 @@ LIBRARIES = {"jax", "jaxlib", "torch", "cupy", "cupyx"}
 EXTENDS = {
     ("cupy_graph", "cupy"),
     ("jax_eager", "jax"),
+    ("jax_sharded", "jax"),
     ("torch_compile", "torch"),
     ("torch_graph", "torch"),
 }

@@ -11,7 +11,6 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 import pytest
 
 from browser import browser, window
+from processes import family, listening, sockets
 from xpbench.bench import journal, log
 from xpbench.bench.report.page.page import render
 
@@ -273,38 +273,6 @@ def test_a_stored_array_with_objects_in_it_is_not_loaded(tmp_path: Path, runs: A
     with pytest.raises(ValueError, match="allow_pickle=False"):
         data.kept_outputs(tmp_path, case)
     assert not (tmp_path / "owned").exists()
-
-
-def listening() -> set[str]:
-    """The inodes of the sockets that listen on this machine's network."""
-    found = set()
-    for table in ("tcp", "tcp6"):
-        path = Path("/proc/net") / table
-        for line in path.read_text().splitlines()[1:] if path.exists() else ():
-            fields = line.split()
-            if fields[3] == "0A":
-                found.add(fields[9])
-    return found
-
-
-def sockets(pid: int) -> Iterator[str]:
-    for descriptor in Path(f"/proc/{pid}/fd").glob("*"):
-        try:
-            link = str(descriptor.readlink())
-        except OSError:
-            continue
-        if found := re.fullmatch(r"socket:\[(\d+)\]", link):
-            yield found[1]
-
-
-def family(pid: int) -> Iterator[int]:
-    yield pid
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return
-    for child in children:
-        yield from family(int(child))
 
 
 @pytest.mark.slow

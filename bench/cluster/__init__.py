@@ -1,0 +1,1 @@
+"""A run over several machines: cut into blocks, sent where there is room, kept by kind of machine."""
