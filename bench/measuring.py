@@ -172,9 +172,9 @@ class Measurer:
         emptied, flush_seconds = self._flusher()
         record = _spending(record, "warm_up", time.perf_counter() - start)
         rounds = clock.plan_rounds(call_seconds, task.seconds, flush_seconds)
-        before = machine.counters()
+        before = machine.counters(backend.processes())
         samples, last = timer(call, arrays, rounds, emptied)
-        after = machine.counters()
+        after = machine.counters(backend.processes())
         seen = machine.between(before, after)
         record = _spending(record, "rounds", after.seconds - before.seconds)
         record = replace(
