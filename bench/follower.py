@@ -17,7 +17,6 @@ from xpbench.bench import floating
 from xpbench.bench.backend import Setting
 from xpbench.bench.clock import as_sequence
 from xpbench.bench.exceptions import one_line
-from xpbench.bench.followers import PATIENCE
 from xpbench.bench.member import Gone, Lines, Seat
 from xpbench.bench.named import Named
 from xpbench.bench.task import announce, die_with_parent
@@ -71,18 +70,19 @@ class Follower:
 
 
 class Faults:
-    """The first fault since the leader was told of one. If it does not ask in time, it waits for us in
-    what we could not do, and this process ends."""
+    """The first fault since the leader was told of one. If it does not ask for
+    it in ``patience`` seconds, it waits for us in what we could not do, and this process ends."""
 
-    def __init__(self, say: Callable[..., None]) -> None:
+    def __init__(self, say: Callable[..., None], patience: float) -> None:
         self.first = ""
         self._say = say
+        self._patience = patience
         self._timer: threading.Timer | None = None
 
     def add(self, error: BaseException) -> None:
         if not self.first:
             self.first = one_line(error)
-            self._timer = threading.Timer(PATIENCE, self._end)
+            self._timer = threading.Timer(self._patience, self._end)
             self._timer.daemon = True
             self._timer.start()
 
@@ -96,9 +96,8 @@ class Faults:
         os._exit(1)
 
 
-def follow(follower: Follower, commands: Lines, say: Callable[..., None]) -> None:
+def follow(follower: Follower, commands: Lines, faults: Faults, say: Callable[..., None]) -> None:
     """Obeys until no command can come any more."""
-    faults = Faults(say)
     while True:
         try:
             command = json.loads(commands.next())
@@ -128,7 +127,7 @@ def main(question: str) -> None:
     except Exception as error:
         say({"fault": one_line(error)})
         os._exit(1)
-    follow(Follower(backend, asked["memory"]), commands, say)
+    follow(Follower(backend, asked["memory"]), commands, Faults(say, asked["patience"]), say)
 
 
 if __name__ == "__main__":

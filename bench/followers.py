@@ -78,6 +78,7 @@ class Followers:
             "backend": named(kind).to_json(),
             "setting": asdict(setting),
             "memory": self._memory,
+            "patience": PATIENCE,
         }
         for index in range(1, count):
             seat = Seat(index, count, address)
