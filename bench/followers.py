@@ -92,6 +92,10 @@ class Followers:
         for member in self._members:
             member.dismiss()
         self._members.clear()
+        if self._reserved is not None:
+            self._reserved.close()
+            os.close(self._memory)
+            self._reserved = None
 
     @contextlib.contextmanager
     def putting(self, array: np.ndarray) -> Iterator[Callable[[Any], None]]:

@@ -1,5 +1,6 @@
 """A process that follows another: how it is started, told and heard, and what it died of."""
 
+import contextlib
 import json
 import os
 import select
@@ -74,6 +75,7 @@ class Member:
         self.seat = seat
         self._ended = ended
         self._dismissed = False
+        self._fault = ""
         self._child = subprocess.Popen(
             [sys.executable, "-m", MODULE, json.dumps(asked)],
             stdin=subprocess.PIPE,
@@ -108,6 +110,7 @@ class Member:
     def answer(self, seconds: float | None = None) -> dict[str, Any]:
         """Its next answer; raises as ``Lines.next`` does."""
         said: dict[str, Any] = json.loads(self._answers.next(seconds))
+        self._fault = str(said.get("fault", ""))
         return said
 
     def kill(self) -> None:
@@ -116,8 +119,9 @@ class Member:
     def dismiss(self) -> None:
         """Lets it end: it does so when no command can come any more."""
         self._dismissed = True
-        assert self._child.stdin is not None
-        self._child.stdin.close()
+        for stream in (self._child.stdin, self._child.stdout):
+            assert stream is not None
+            stream.close()
 
     def _watch(self) -> None:
         code = self._child.wait()
@@ -125,13 +129,11 @@ class Member:
             self._ended(self, code, self._last_words())
 
     def _last_words(self) -> str:
-        """The fault that it told and nobody has heard."""
-        try:
-            while True:
-                if fault := self.answer(0.0).get("fault"):
-                    return str(fault)
-        except (Gone, TimeoutError, ValueError, OSError):
-            return ""
+        """The fault that it told last, heard or not."""
+        with contextlib.suppress(Gone, TimeoutError, ValueError, OSError):
+            while not self._fault:
+                self.answer(0.0)
+        return self._fault
 
 
 def how_it_ended(code: int) -> str:

@@ -45,6 +45,7 @@ class Named:
                 module = importlib.import_module(self.module)
             except ModuleNotFoundError:
                 module = registry.load_file(Path(self.file))
+                sys.modules[self.module] = module
         return getattr(module, self.name)
 
 
