@@ -11,6 +11,7 @@ import numpy as np
 from xpbench.backends.jax import PLATFORMS, Jax
 from xpbench.bench import device, machine
 from xpbench.bench.backend import Setting
+from xpbench.bench.clock import as_sequence
 from xpbench.bench.collectives import Traffic, traffic
 from xpbench.bench.exceptions import Unsupported
 from xpbench.bench.followers import LOOPBACK, Followers, Repeated
@@ -73,6 +74,9 @@ class JaxSharded(Jax):
         return device.is_divided(name) and device.is_host(name) and self.home in found
 
     def load(self, setting: Setting) -> None:
+        # Before the followers are started: at the exit of this process they end before JAX waits for them.
+        import jax  # noqa: F401
+
         asked = device.parse(setting.device)
         if asked.processes == 1:
             self.join(setting, Seat())
@@ -101,6 +105,8 @@ class JaxSharded(Jax):
                 f"{DIVIDED}={asked.count} before JAX is first used"
             )
         self._put_in_force(setting, jax.local_devices(backend=asked.kind)[0])
+        # With some 32 calls in the queue of two processes, gloo and XLA's threads wait for each other.
+        self.asynchronous = seat.count == 1
         self._mesh = Mesh(np.array(there[: asked.total]), (AXIS,))
         self.xp.spread_over(self._mesh.devices.tolist())
 
@@ -142,15 +148,17 @@ class JaxSharded(Jax):
         layout = jax.sharding.NamedSharding(self._mesh, everywhere)
         return jax.jit(_same, out_shardings=layout)(array)
 
-    def wait(self, outputs: Sequence[Array]) -> None:
-        with self._others.waiting(outputs):
-            super().wait(outputs)
-
     def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        return self._others.compile(function, self.xp, super().compile(function))
+        jitted = super().compile(function)
+        if not self._mesh.is_multi_process:
+            return jitted
+        return self._others.compile(function, self.xp, _Awaited(jitted))
 
     def add_in_place(self, x: Array, y: Array) -> Array:
-        return self._others.add_in_place(super().add_in_place, x, y)
+        total = self._others.add_in_place(super().add_in_place, x, y)
+        if not self.asynchronous:
+            total.block_until_ready()
+        return total
 
     def stranger(self, output: Any, like: Array) -> str | None:
         import jax
@@ -205,11 +213,24 @@ class JaxSharded(Jax):
         }
 
 
+class _Awaited:
+    """A jitted function that returns when this process has its outputs."""
+
+    def __init__(self, jitted: Any) -> None:
+        self._jitted = jitted
+        self.lower = jitted.lower
+
+    def __call__(self, *arrays: Array) -> Any:
+        outputs = self._jitted(*arrays)
+        for output in as_sequence(outputs):
+            output.block_until_ready()
+        return outputs
+
+
 _BETWEEN_PROCESSES = {
     "JAX_CPU_COLLECTIVES_IMPLEMENTATION": "gloo",
     # What goes from process to process of one machine goes through no proxy.
     "no_grpc_proxy": LOOPBACK,
-    "JAX_CHECK_PROXY_ENVS": "0",
 }
 
 
@@ -237,6 +258,10 @@ def _meet(seat: Seat) -> None:
             "this version of JAX cannot be kept to the loopback interface: install jax 0.10"
         )
     xla_bridge.register_backend_factory("cpu", processor, priority=0, fail_quietly=False)
+    config: Any = jax.config
+    # The one hears SIGTERM, and this process would not end by it; the other warns of what is seen to.
+    config.update("jax_enable_preemption_service", False)
+    config.update("jax_check_proxy_envs", False)
     jax.distributed.initialize(
         seat.address,
         seat.count,

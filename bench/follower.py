@@ -21,8 +21,8 @@ from xpbench.bench.member import Gone, Lines, Seat
 from xpbench.bench.named import Named
 from xpbench.bench.task import announce, die_with_parent
 
-UNANSWERED = ("call", "add", "drop", "noted")
-"""What the leader does not wait for; a fault in it is told with the next answer."""
+UNANSWERED = ("drop", "noted")
+"""What the leader does not wait for."""
 
 
 class Follower:
@@ -47,8 +47,6 @@ class Follower:
                 self.arrays.update(enumerate(as_sequence(outputs), first))
             case ["add", x, y, number]:
                 self.arrays[number] = self._backend.add_in_place(self.arrays[x], self.arrays[y])
-            case ["wait", numbers]:
-                self._backend.wait([self.arrays[number] for number in numbers])
             case ["fetch", number]:
                 self._backend.fetch(self.arrays[number])
             case ["drop", *numbers]:
@@ -56,7 +54,7 @@ class Follower:
                     self.arrays.pop(number, None)
             case ["ask", method]:
                 return getattr(self._backend, method)()
-            case ["noted"]:
+            case ["agree"] | ["noted"]:
                 pass
             case _:
                 raise ValueError(f"no such command: {command}")

@@ -2,7 +2,7 @@
 
 Libraries that compute over processes (JAX among them) want every process to issue the same calls in the
 same order. The worker is the leader. It tells its followers over pipes what it is about to do, does it,
-and hears of them when it waits; arrays and functions are called by numbers on both sides.
+and hears that they have done so too; arrays and functions are called by numbers on both sides.
 """
 
 import atexit
@@ -108,15 +108,17 @@ class Followers:
         os.ftruncate(self._memory, max(flat.nbytes, 1))
         with mmap.mmap(self._memory, max(flat.nbytes, 1)) as shared:
             shared[: flat.nbytes] = memoryview(flat)
-        first = self._next
-        with self.beside("put", first, str(array.dtype), array.shape):
-            yield lambda placed: self._name((placed,), first)
+        placed: list[Any] = []
+        with self.beside("put", self._next, str(array.dtype), array.shape):
+            yield placed.append
+        self._name(placed)
         os.ftruncate(self._memory, 0)
 
     def compile(
         self, function: Callable[..., Any], xp: Any, compiled: Callable[..., Any]
     ) -> Callable[..., Any]:
         """``compiled``, which this process made of ``function``, together with its like in followers.
+        It must return when its work is done.
 
         Raises
         ------
@@ -131,24 +133,26 @@ class Followers:
             return Repeated(self, number, compiled)
 
     def call(self, number: int, function: Callable[..., Any], arrays: Sequence[Any]) -> Any:
-        """A function in all processes; returns, as it does alone, perhaps before the work is done."""
-        first = self._next
-        self._tell("call", number, self._numbers_of(arrays), first)
-        return self._unheard(lambda: function(*arrays), first)
+        """The outputs of a function in all processes, when all have them.
+
+        Raises
+        ------
+        RuntimeError
+            If one of them could not, and this process could.
+        """
+        with self.beside("call", number, self._numbers_of(arrays), self._next):
+            outputs = function(*arrays)
+        self._name(as_sequence(outputs))
+        return outputs
 
     def add_in_place(self, add: Callable[[Any, Any], Any], x: Any, y: Any) -> Any:
         """``add(x, y)``, which is a backend's, in all processes."""
         if not self._members:
             return add(x, y)
-        first = self._next
-        self._tell("add", *self._numbers_of((x, y)), first)
-        return self._unheard(lambda: add(x, y), first)
-
-    @contextlib.contextmanager
-    def waiting(self, outputs: Sequence[Any]) -> Iterator[None]:
-        """While this process waits for ``outputs``: ends when the followers have them too."""
-        with self.beside("wait", self._numbers_of(outputs) if self._members else []):
-            yield
+        with self.beside("add", *self._numbers_of((x, y)), self._next):
+            total = add(x, y)
+        self._name((total,))
+        return total
 
     @contextlib.contextmanager
     def fetching(self, array: Any) -> Iterator[None]:
@@ -191,31 +195,20 @@ class Followers:
         seconds = []
         for _ in range(ROUND_TRIPS):
             start = time.perf_counter()
-            with self.waiting(()):
+            with self.beside("agree"):
                 pass
             seconds.append(time.perf_counter() - start)
         return statistics.median(seconds)
 
-    def _unheard(self, work: Callable[[], Any], first: int) -> Any:
-        """The outputs of what the followers were told to do as well, and do not answer."""
-        try:
-            outputs = work()
-        except BaseException:
-            self._tell("wait", [])
-            self._settle()
-            raise
-        self._name(as_sequence(outputs), first)
-        return outputs
-
-    def _name(self, arrays: Sequence[Any], first: int) -> None:
-        """Numbers what all processes have just made."""
-        for number, array in enumerate(arrays, first):
+    def _name(self, arrays: Sequence[Any]) -> None:
+        """Numbers what all processes have just made, from the next number on."""
+        for number, array in enumerate(arrays, self._next):
             # What a kernel returns may be no array.
             with contextlib.suppress(TypeError):
                 key = id(array)
                 self._kept[number] = weakref.ref(array, functools.partial(self._forget, key, number))
                 self._numbers[key] = number
-        self._next = first + len(arrays)
+        self._next += len(arrays)
 
     def _forget(self, key: int, number: int, _: Any) -> None:
         """Is called whenever an array goes, in the middle of anything: they are told with what comes."""

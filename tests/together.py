@@ -3,7 +3,8 @@ exchange nothing, and functions that fail in one of them alone."""
 
 import os
 import time
-from collections.abc import Callable, Sequence
+import weakref
+from collections.abc import Callable
 from typing import Any
 
 import array_api_compat.numpy as numpy_namespace
@@ -15,6 +16,8 @@ from xpbench.bench.member import Seat
 
 place: dict[str, int] = {}
 """The seat of this process."""
+made: list[weakref.ref[Any]] = []
+"""The outputs of ``scaled``."""
 
 
 class Together(Backend):
@@ -45,10 +48,6 @@ class Together(Backend):
     def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
         return self.others.compile(function, self.xp, function)
 
-    def wait(self, outputs: Sequence[Any]) -> None:
-        with self.others.waiting(outputs):
-            pass
-
     def fetch(self, array: Any) -> Any:
         with self.others.fetching(array):
             self.held.append(("fetched", array.tolist()))
@@ -57,9 +56,14 @@ class Together(Backend):
     def seen(self) -> list[tuple[str, Any]]:
         return self.held
 
+    def alive(self) -> int:
+        return sum(one() is not None for one in made)
+
 
 def scaled(xp: Any, x: Any, *, factor: int) -> Any:
-    return xp.asarray(x) * factor
+    scaled = xp.asarray(x) * factor
+    made.append(weakref.ref(scaled))
+    return scaled
 
 
 def fails_in_one(x: Any) -> Any:

@@ -19,6 +19,8 @@ from xpbench.backends.jax_sharded import JaxSharded
 from xpbench.bench.backend import Setting
 
 DEVICE = ["--backend", "jax-sharded", "--device", "2x2xcpu", "--size", "small", "--forks", "1"]
+LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F"}
+"""127.0.0.1, of which /proc/net knows a longer form too."""
 linux = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
 
 
@@ -48,7 +50,7 @@ def records(xpbench_in, tmp_path_factory) -> dict[str, dict]:
 def test_two_processes_compute_what_the_oracle_does(records, kernel):
     record = records[kernel]
     assert (record["status"], record["reason"]) == ("ok", "")
-    assert record["samples"] and record["throughput_samples"]
+    assert record["samples"] and not record["throughput_samples"], "calls are not queued"
     assert record["sharding"]["devices"] == 4
 
 
@@ -171,7 +173,8 @@ def test_whichever_is_killed_no_process_is_left(run, tmp_path, victim):
 def test_what_listens_meanwhile_does_so_on_the_loopback_interface(run, tmp_path):
     parent = run(marking(tmp_path) + SLOW_KERNEL)
     leader, follower = at_work(parent, tmp_path)
-    assert listens(leader) == listens(follower) == {"0100007F"}
+    assert listens(leader) <= LOOPBACK and listens(leader)
+    assert listens(follower) <= LOOPBACK and listens(follower)
     assert not listens(parent.pid)
 
 

@@ -47,21 +47,18 @@ def test_every_process_holds_what_was_put_and_computes_the_same(backend: Togethe
 def test_what_is_dropped_here_is_dropped_there(backend: Together) -> None:
     call = backend.compile(functools.partial(together.scaled, backend.xp, factor=1))
     x = backend.put(np.ones(4))
-    for _ in range(50):
-        output = call(x)
-    backend.wait((output,))
-    del output
-    backend.wait(())
-    assert backend.others.ask("seen"), "the drop before a command is obeyed before it"
-    assert len(backend.others._kept) <= 4
+    before = backend.alive()
+    kept = [call(x) for _ in range(50)][-2:]
+    assert [backend.alive(), *backend.others.ask("alive")] == [before + 2] * 3
+    del kept
+    assert [backend.alive(), *backend.others.ask("alive")] == [before] * 3
 
 
 def test_a_fault_in_one_process_is_told_with_its_place_and_the_others_go_on(backend: Together) -> None:
     x = backend.put(np.ones(2))
-    output = backend.compile(together.fails_in_one)(x)
     with pytest.raises(RuntimeError, match="process 2 of 3: ValueError: not here"):
-        backend.wait((output,))
-    backend.wait((x,))
+        backend.compile(together.fails_in_one)(x)
+    backend.fetch(x)
     assert not backend.others.apart
 
 
@@ -69,7 +66,7 @@ def test_a_fault_in_all_is_the_leaders_own(backend: Together) -> None:
     x = backend.put(np.ones(2))
     with pytest.raises(ValueError, match="nowhere"):
         backend.compile(together.fails_in_all)(x)
-    backend.wait((x,))
+    backend.fetch(x)
     assert not backend.others.apart
 
 
@@ -96,7 +93,7 @@ x = backend.put(np.ones(2))
 print(*backend.others.pids, flush=True)
 call = backend.compile(together.{function})
 try:
-    backend.wait((call(x),))
+    call(x)
 except BaseException as error:
     print(repr(error), backend.others.apart, flush=True)
 """
