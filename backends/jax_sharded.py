@@ -74,7 +74,7 @@ class JaxSharded(Jax):
         return device.is_divided(name) and device.is_host(name) and self.home in found
 
     def load(self, setting: Setting) -> None:
-        # Before the followers are started: at the exit of this process they end before JAX waits for them.
+        # Before the followers are started, who then end before JAX waits for them at the exit of this.
         import jax  # noqa: F401
 
         asked = device.parse(setting.device)
