@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -200,17 +200,20 @@ class JaxSharded(Jax):
         return super().switches() | {"what other processes wait for": self._others.apart}
 
     def in_force(self) -> dict[str, Any]:
-        """``threads`` are those of all processes, and ``probe_round_trip_s`` the part of every call in
-        which the others are told of it and say that it is done."""
+        """Threads are those of all processes, and ``probe_round_trip_s`` the part of every call in which
+        the others are told of it and say that it is done."""
         own, others = super().in_force(), self._others.ask("in_force")
         if not others:
             return own
-        counts = [told["threads"] for told in (own, *others)]
-        return own | {
-            "threads": None if None in counts else sum(counts),
-            "processes": 1 + len(others),
-            "probe_round_trip_s": self._others.round_trip_seconds(),
-        }
+        counted = [key for key in own if key == "threads" or key.endswith("_threads")]
+        sums = {key: _sum(told.get(key) for told in (own, *others)) for key in counted}
+        seconds = self._others.round_trip_seconds()
+        return own | sums | {"processes": 1 + len(others), "probe_round_trip_s": seconds}
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    known = list(counts)
+    return None if None in known else sum(count or 0 for count in known)
 
 
 class _Awaited:
