@@ -144,8 +144,8 @@ class JaxSharded(Jax):
         """An array on every device of every process: what lies in another cannot be read here."""
         import jax
 
-        everywhere: Any = jax.sharding.PartitionSpec()
-        layout = jax.sharding.NamedSharding(self._mesh, everywhere)
+        spec: Any = jax.sharding.PartitionSpec
+        layout = jax.sharding.NamedSharding(self._mesh, spec())
         return jax.jit(_same, out_shardings=layout)(array)
 
     def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -248,18 +248,17 @@ def _meet(seat: Seat) -> None:
         If this JAX cannot be told where to listen.
     """
     import jax
-    from jax._src import distributed, xla_bridge
-    from jax._src.lib import _jax
+    from jax._src import distributed, lib, xla_bridge
+
+    library: Any = getattr(lib, "_jax", None)
+    if not hasattr(library, "make_gloo_tcp_collectives"):
+        raise Unsupported("this JAX cannot be kept to the loopback interface: install jax 0.10")
 
     def processor() -> Any:
         client = distributed.global_state.client
-        collectives = _jax.make_gloo_tcp_collectives(distributed_client=client, hostname=LOOPBACK)
+        collectives = library.make_gloo_tcp_collectives(distributed_client=client, hostname=LOOPBACK)
         return xla_bridge.make_cpu_client(collectives=collectives)
 
-    if not hasattr(_jax, "make_gloo_tcp_collectives"):
-        raise Unsupported(
-            "this version of JAX cannot be kept to the loopback interface: install jax 0.10"
-        )
     xla_bridge.register_backend_factory("cpu", processor, priority=0, fail_quietly=False)
     config: Any = jax.config
     # The one hears SIGTERM, and this process would not end by it; the other warns of what is seen to.
