@@ -171,8 +171,11 @@ class JaxSharded(Jax):
     def sharding(
         self, compiled: Callable[..., Any], arrays: Sequence[Array], outputs: Sequence[Array]
     ) -> Sharding | None:
-        jitted = compiled.alone if isinstance(compiled, Repeated) else compiled
-        program = jitted.lower(*arrays).compile()  # type: ignore[attr-defined]
+        lower = getattr(compiled.alone if isinstance(compiled, Repeated) else compiled, "lower", None)
+        if lower is None:
+            # A calibration's twin, which calls several times.
+            return None
+        program = lower(*arrays).compile()
         seen: Traffic = traffic(program.as_text(), self._mesh.size)
         divided = [array.nbytes for array in arrays if not array.sharding.is_fully_replicated]
         memory = program.memory_analysis()
