@@ -68,8 +68,8 @@ class Follower:
 
 
 class Faults:
-    """The first fault since the leader was told of one. If it does not ask for
-    it in ``patience`` seconds, it waits for us in what we could not do, and this process ends."""
+    """The first fault since the leader was told of one. If the leader does not hear it in ``patience``
+    seconds, it waits for this process in what it could not do, and this process ends."""
 
     def __init__(self, say: Callable[..., None], patience: float) -> None:
         self.first = ""
