@@ -55,6 +55,11 @@ class JaxVocabulary(Vocabulary):
         )
         super().__init__(jax.numpy, special=special, random=JaxDraws(jax))
         self._jax = jax
+        self._spread: list[Any] = []
+
+    def spread_over(self, devices: list[Any]) -> None:
+        """Names the devices over which arrays lie; else rows are shared by all local ones of a kind."""
+        self._spread = devices
 
     def fori_loop(self, n: int, body: Function, state: Any) -> Any:
         return self._jax.lax.fori_loop(0, n, body, state)
@@ -109,19 +114,23 @@ class JaxVocabulary(Vocabulary):
         return self._by_rows(factor, reduced, x)
 
     def _by_rows(self, alone: Function, together: Function, x: Array) -> Array:
-        """``together`` of a share of the rows on every local device, where each has as many rows as
+        """``together`` of a share of the rows on every device, where each has as many rows as
         columns; else ``alone`` of all. Rows of zeros make the shares equal: they change neither form."""
-        jax, first = self._jax, self._jax.config.jax_default_device
-        devices = jax.local_devices(backend=first.platform)
+        jax, devices = self._jax, self._spread or self._local()
         n, d = x.shape
-        # A card that was named by its number is meant alone.
-        if first != devices[0] or len(devices) == 1 or n < len(devices) * d:
+        if len(devices) == 1 or n < len(devices) * d:
             return alone(x)
         mesh = jax.sharding.Mesh(devices, ("rows",))
         spread, whole = jax.sharding.PartitionSpec("rows"), jax.sharding.PartitionSpec()
         # That all devices hold the same after a gather is not seen by the check.
         call = jax.shard_map(together, mesh=mesh, in_specs=spread, out_specs=whole, check_vma=False)
         return call(jax.numpy.pad(x, ((0, -n % len(devices)), (0, 0))))
+
+    def _local(self) -> list[Any]:
+        first = self._jax.config.jax_default_device
+        devices: list[Any] = self._jax.local_devices(backend=first.platform)
+        # A card that was named by its number is meant alone.
+        return devices if first == devices[0] else [first]
 
     def gather(self, x: Array, indices: Array, *, axis: int = 0) -> Array:
         # By default every entry would be compared with the bounds once more, to fill with NaN.

@@ -10,6 +10,7 @@ from typing import Any
 from xpbench.bench import card_state, energy, watch
 from xpbench.bench.card_state import CardState
 from xpbench.bench.cards import Card, Find, Reading
+from xpbench.bench.device import is_divided, singles
 from xpbench.bench.energy import Energy
 from xpbench.bench.plan import Environment
 from xpbench.bench.watch import Watch
@@ -31,6 +32,16 @@ class Cards:
             self._found[environment] = self.find(environment.setting.device, variables)
         return self._found[environment]
 
+    def names(self, environment: Environment) -> list[str]:
+        """Names of the cards that a device stands for, which no other card of the machine has where they
+        can be told, in their order."""
+        device, variables = environment.setting.device, os.environ | dict(environment.variables)
+        named = []
+        for single in singles(device):
+            card = self.of(environment) if single == device else self.find(single, variables)
+            named.append(card.name if card else single.removesuffix(":0"))
+        return sorted(named)
+
     def idle_w(self, environment: Environment) -> float | None:
         """Watts of that card while no worker is on it; ``None``, with a note, where no energy of a call
         can be had."""
@@ -38,7 +49,9 @@ class Cards:
         if device not in self._idle_w:
             counts = card is not None and card.read().energy_j is not None
             self._idle_w[device] = watch.idle_power(card) if card is not None and counts else None
-            if card is None:
+            if card is None and is_divided(device):
+                self.note(f"no energy of a call on {device}: cards are read one by one")
+            elif card is None:
                 self.note(
                     f"no energy of a call on {device}: the card cannot be read, which takes NVIDIA's "
                     "driver and `pip install nvidia-ml-py`"

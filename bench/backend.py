@@ -102,6 +102,11 @@ class Backend:
         """The devices found here, by the names people type. May import the library."""
         return ["cpu"]
 
+    def divides(self, device: str, found: Sequence[str]) -> bool:
+        """Whether ``device`` can be made of those ``found`` here, among which it is not: ``16xcpu`` of a
+        processor. Must not import the library."""
+        return False
+
     def require_device(self, device: str) -> None:
         """Checks that this backend has ``device``; ``cuda:0`` is another name of ``cuda``.
 
@@ -204,6 +209,10 @@ class Backend:
     def peak_bytes(self) -> int | None:
         """The most device memory held since ``load``, in bytes; ``None`` where it is not known."""
         return None
+
+    def processes(self) -> Sequence[int]:
+        """The ids of the other processes that compute for it: what they do is no disturbance."""
+        return ()
 
     def switches(self) -> dict[str, Any]:
         """What a kernel could switch, of the library, for every case after it: its threads, precision,

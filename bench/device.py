@@ -60,6 +60,21 @@ def count_of(text: str) -> int:
     return int(match[1] or 1) * int(match[2] or 1) if match else 1
 
 
+def is_divided(text: str) -> bool:
+    """Whether a name says how many devices it stands for, as ``1xcpu`` does."""
+    match = _NAME.fullmatch(text)
+    return match is not None and match[1] is not None
+
+
+def singles(text: str) -> list[str]:
+    """The names of the devices that one name stands for: ``cuda`` and ``cuda:1`` for ``2xcuda``. A text
+    that says no number of them stands for itself."""
+    if not is_divided(text):
+        return [text]
+    kind = kind_of(text)
+    return [f"{kind}:{index}" if index else kind for index in range(count_of(text))]
+
+
 def is_host(text: str) -> bool:
     """Whether a device of that name is the host's processor, or a part of it."""
     return kind_of(text) == "cpu"

@@ -8,7 +8,7 @@ from pathlib import Path
 from xpbench.bench import beginning, journal, preparation, runner, stats
 from xpbench.bench.case import Case
 from xpbench.bench.crossover import Probe, interval, verdict
-from xpbench.bench.device import is_host
+from xpbench.bench.device import is_host, kind_of
 from xpbench.bench.exceptions import NothingMeasured, XpbenchError
 from xpbench.bench.journal import Run
 from xpbench.bench.output import tell
@@ -235,7 +235,7 @@ def _case(plan: Plan, name: str, device: str) -> Case:
             raise XpbenchError(f"{name} declares {', '.join(declared)}: name a file with one backend")
         backend = declared[0]
     found = [c for c in plan.cases if c.backend == backend]
-    here = [c for c in found if device in ("", c.device, c.device.split(":")[0])]
+    here = [c for c in found if device in ("", c.device, kind_of(c.device))]
     if not here:
         have = ", ".join(dict.fromkeys(c.device for c in found)) or "none of those asked for"
         raise XpbenchError(f"{backend} has no device {device or 'cpu'!r} here; it has {have}")

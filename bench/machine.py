@@ -7,7 +7,7 @@ import resource
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ class Counters:
     """Where this machine's clocks stand; what differs between two readings is what happened between.
 
     ``waited`` counts the seconds in which some task waited for a CPU, ``others`` the CPU seconds
-    spent on anything but this process, ``switches`` how often this process was made to give way.
+    spent on anything but this process and those that work for it, ``switches`` how often this process
+    was made to give way.
     """
 
     seconds: float
@@ -44,10 +45,10 @@ class Disturbance:
     switches: int
 
 
-def counters() -> Counters:
-    """A reading of the machine's clocks, now."""
+def counters(ours: Sequence[int] = ()) -> Counters:
+    """A reading of the machine's clocks, now; ``ours`` are processes that work for this one."""
     switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
-    return Counters(time.perf_counter(), _waited_seconds(), _others_seconds(), switches)
+    return Counters(time.perf_counter(), _waited_seconds(), _others_seconds(ours), switches)
 
 
 def between(before: Counters, after: Counters) -> Disturbance:
@@ -129,16 +130,25 @@ def _waited_seconds() -> float | None:
     return int(fields["total"]) * 1e-6 if "total" in fields else None
 
 
-def _others_seconds() -> float | None:
+def _others_seconds(ours: Sequence[int]) -> float | None:
     """CPU seconds, counted from some time on, that the CPUs which this process may use spent on anything
-    but this process.
+    but this process and ``ours``.
 
     From ``/proc/stat``, in steps of ``TICK`` for each CPU; what a hypervisor took away counts. Pressure
     cannot tell others from the threads of a library that crowds itself out; this can. ``None`` where
     there is no such file.
     """
     seconds = busy_seconds(processor.text(Path("/proc/stat")) or "", processor.available_cpus())
-    return None if seconds is None else seconds - time.process_time()
+    if seconds is None:
+        return None
+    return seconds - time.process_time() - sum(map(_process_seconds, ours))
+
+
+def _process_seconds(process: int) -> float:
+    """CPU seconds of another process; none of one that has gone."""
+    # After the name, which may hold anything.
+    fields = (processor.text(Path(f"/proc/{process}/stat")) or "").rpartition(")")[2].split()
+    return TICK * sum(map(int, fields[11:13]))
 
 
 def busy_seconds(stat: str, cpus: Iterable[int]) -> float | None:

@@ -177,10 +177,10 @@ class Measurer:
         emptied, flush_seconds = self._flusher()
         record = _spending(record, "warm_up", time.perf_counter() - start)
         rounds = clock.plan_rounds(call_seconds, task.seconds, flush_seconds)
-        before = machine.counters()
+        before = machine.counters(backend.processes())
         other = last_timed[1] if last_timed and last_timed[0].row == case.row else None
         samples, last = timer(call, arrays, rounds, emptied, other.round if other else None)
-        after = machine.counters()
+        after = machine.counters(backend.processes())
         seen = machine.between(before, after)
         record = _spending(record, "rounds", after.seconds - before.seconds)
         record = replace(

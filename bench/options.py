@@ -22,7 +22,7 @@ Backends = Annotated[
 ]
 Devices = Annotated[
     list[str] | None,
-    typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1, 8xcpu, ... Repeatable."),
+    typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1, 8xcpu, 2x4xcpu, ... Repeatable."),
 ]
 Dtypes = Annotated[
     list[str] | None,

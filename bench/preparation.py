@@ -212,9 +212,13 @@ def chosen_backends(found: Registry, names: Names, every: bool = False) -> list[
 def _devices(found: Registry, state: probe.State, asked: Names) -> list[str]:
     if not state.usable:
         return list(asked) or [found.backends[state.backend].home]
-    return (
-        [d for d in state.devices if d in asked or d.split(":")[0] in asked] if asked else _first(state)
-    )
+    if not asked:
+        return _first(state)
+    backend = found.backends[state.backend]
+    named = [d for d in state.devices if d in asked or d.split(":")[0] in asked]
+    named += [d for d in asked if d not in named and backend.divides(d, state.devices)]
+    # Where every device is divided, a kind stands for the one that is taken unasked.
+    return named or [d for d in _first(state) if kind_of(d) in asked]
 
 
 def _first(state: probe.State) -> list[str]:

@@ -1,6 +1,7 @@
 """How many bits do a library's products of float32 matrices keep, by the numbers and not by its word?"""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -9,6 +10,11 @@ from xpbench.bench.precisions import FULL_BITS
 
 ROWS, TERMS = 256, 16
 """A (rows, terms) times (terms, rows): few terms, because sums of many in float32 lose bits as well."""
+
+
+def multiply(a: Any, b: Any) -> Any:
+    """The product of matrices, or of a matrix and a vector."""
+    return a @ b
 
 
 def measure(backend: Backend) -> float:
@@ -23,7 +29,7 @@ def measure(backend: Backend) -> float:
     rng = np.random.default_rng(0)
     a = rng.standard_normal((ROWS, TERMS)).astype(np.float32)
     b = rng.standard_normal((TERMS, ROWS)).astype(np.float32)
-    product = backend.compile(lambda a, b: a @ b)(backend.put(a), backend.put(b))
+    product = backend.compile(multiply)(backend.put(a), backend.put(b))
     backend.wait((product,))
     exact = a.astype(np.float64) @ b.astype(np.float64)
     error = np.linalg.norm(np.asarray(backend.fetch(product), dtype=np.float64) - exact)

@@ -106,7 +106,7 @@ class _Watch:
 
 def _matmul(backend: Backend, dtype: str, watch: _Watch) -> tuple[float, str]:
     """Operations a second of the best square product, 2 n^3 each, and its shape."""
-    product = backend.compile(lambda a, b: a @ b)
+    product = backend.compile(product_of)
     best, shape = 0.0, ""
     for n in _doubling(512, LARGEST_MATMUL):
         host = np.resize(np.random.default_rng(0).random(DRAWN, np.float32), (n, n)).astype(dtype)
@@ -138,14 +138,14 @@ def _reused(backend: Backend, x: Any, dtype: str, n: int, watch: _Watch) -> floa
 def _read(backend: Backend, x: Any, dtype: str, n: int, watch: _Watch) -> float:
     """Bytes a second of a matrix-vector product, which reads the matrix and writes next to nothing."""
     vector = backend.put(np.zeros(n, dtype))
-    product = backend.compile(lambda a, v: a @ v)
+    product = backend.compile(applied)
     return _bytes(dtype, n) / watch.shortest_queued(backend, lambda: product(x, vector))
 
 
 def _fresh(backend: Backend, x: Any, dtype: str, n: int, watch: _Watch) -> float:
     """Bytes a second of x + x in new memory: an array is read and the other written, on a CPU after it
     was read too."""
-    add = backend.compile(lambda x: x + x)
+    add = backend.compile(doubled)
     moved = 3 if is_host(backend.setting.device) else 2
     return moved * _bytes(dtype, n) / watch.shortest_queued(backend, lambda: add(x))
 
@@ -153,7 +153,7 @@ def _fresh(backend: Backend, x: Any, dtype: str, n: int, watch: _Watch) -> float
 def _dispatch(backend: Backend, dtype: str, watch: _Watch) -> float:
     """Seconds of one call on a single entry, the best mean of a hundred."""
     x = backend.put(np.zeros(1, dtype))
-    add = backend.compile(lambda x: x + x)
+    add = backend.compile(sum_of_one)
     call = _awaited(backend, lambda: add(x))
 
     def hundred() -> None:
@@ -194,3 +194,23 @@ def _tried(figure: Callable[[], Any]) -> Any:
         return figure()
     except Exception:
         return None
+
+
+# What is compiled stands here, where another process finds it by its name; and each by itself, because a
+# compiler may make one function of several shapes a slower one of any.
+
+
+def product_of(a: Any, b: Any) -> Any:
+    return a @ b
+
+
+def applied(a: Any, v: Any) -> Any:
+    return a @ v
+
+
+def doubled(x: Any) -> Any:
+    return x + x
+
+
+def sum_of_one(x: Any) -> Any:
+    return x + x

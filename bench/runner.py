@@ -5,7 +5,7 @@ import itertools
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -282,9 +282,14 @@ class _Run:
                 energy = idle_w is not None
                 return self._process("worker", visit, attended, settings.timeout, energy)
 
-    def _alone_on_card(self, environment: Environment) -> AbstractContextManager[None]:
-        card, device = self.cards.of(environment), environment.setting.device
-        return turn.on(device, card.name if card else device.removesuffix(":0"), self.observer.note)
+    @contextmanager
+    def _alone_on_card(self, environment: Environment) -> Iterator[None]:
+        """Keeps other runs from every card of a device. All take them in one order, so that no two wait
+        for each other."""
+        with ExitStack() as held:
+            for name in self.cards.names(environment):
+                held.enter_context(turn.on(environment.setting.device, name, self.observer.note))
+            yield
 
     def _attended(
         self, attendance: Attendance, visit: Visit, on_event: Callable[[Event], None]

@@ -81,12 +81,14 @@ def announce() -> Callable[..., None]:
     return say
 
 
-def die_with_parent() -> None:
-    """Asks Linux to kill this process when its parent dies; elsewhere it is left to the parent."""
+def die_with_parent(parent: int | None = None) -> None:
+    """Asks Linux to kill this process when its parent dies, which is the run unless another is named;
+    elsewhere it is left to the parent."""
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-    parent = os.environ.get(descendants.MARK, "").partition("-")[0]
-    if parent and parent != str(os.getppid()):
+    of_run = os.environ.get(descendants.MARK, "").partition("-")[0]
+    expected = str(parent or of_run)
+    if expected and expected != str(os.getppid()):
         # It died while we started, too early for the signal.
         os._exit(1)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from xpbench.bench import roofline, stats
 from xpbench.bench.case import Case
-from xpbench.bench.device import is_host
+from xpbench.bench.device import is_host, kind_of
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.header import positive
 from xpbench.bench.journal import Run
@@ -190,7 +190,7 @@ def is_on(place: str, name: str) -> bool:
     """Whether ``torch@cuda:0`` is what ``torch``, ``torch@cuda`` or ``torch@cuda:0`` means."""
     backend, _, device = name.partition("@")
     have_backend, _, have_device = place.partition("@")
-    return backend == have_backend and (not device or device in (have_device, have_device.split(":")[0]))
+    return backend == have_backend and (not device or device in (have_device, kind_of(have_device)))
 
 
 def _against(one: _Seen, reference: _Seen | None, level: float) -> dict[str, Any]:

@@ -1,9 +1,17 @@
 """What a device's name says, and that what divides the host is the host."""
 
+from types import SimpleNamespace
+
 import pytest
 
-from xpbench.bench.device import Device, count_of, is_host, kind_of, parse
+from xpbench.bench import preparation, registry
+from xpbench.bench.attendance import Cards
+from xpbench.bench.backend import Setting
+from xpbench.bench.checking import records
+from xpbench.bench.device import Device, count_of, is_divided, is_host, kind_of, parse, singles
 from xpbench.bench.exceptions import XpbenchError
+from xpbench.bench.plan import Environment
+from xpbench.bench.probe import State
 
 
 @pytest.mark.parametrize(
@@ -37,3 +45,48 @@ def test_what_divides_the_processor_is_the_host_and_no_card_is():
     assert not any(map(is_host, ("cuda", "cuda:1", "4xcuda", "", "xcpu!")))
     assert (count_of("2x4xcpu"), count_of("cuda:1"), count_of("?")) == (8, 1, 1)
     assert kind_of("cuda:x") == "cuda"
+
+
+def test_several_devices_stand_for_each_of_them():
+    assert singles("3xcuda") == ["cuda", "cuda:1", "cuda:2"]
+    assert singles("cuda:1") == ["cuda:1"]
+    assert [is_divided(name) for name in ("1xcpu", "2x4xcpu", "cpu", "cuda:1", "?x")] == [True] * 2 + [
+        False
+    ] * 3
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ([], ["2xcpu"]),
+        (["cpu"], ["2xcpu"]),
+        (["cpu", "2x4xcpu"], ["2x4xcpu"]),
+        (["16xcpu", "1xcpu"], ["1xcpu", "16xcpu"]),
+        (["4xcuda"], []),
+    ],
+)
+def test_a_kind_names_the_usual_division_where_none_is_named(asked, expected):
+    state = State("jax-sharded", True, "", ("2xcpu", "1xcpu", "4xcpu"), {})
+    assert preparation._devices(registry.find(), state, asked) == expected
+
+
+def test_a_run_on_several_cards_takes_each_of_them_in_an_order_of_their_own():
+    named = {"cuda": SimpleNamespace(name="GPU-b"), "cuda:1": SimpleNamespace(name="GPU-a")}
+    cards = Cards(lambda device, variables: named.get(device), print)
+
+    def names(device):
+        return cards.names(Environment("jax-sharded", Setting(device), ()))
+
+    assert names("2xcuda") == ["GPU-a", "GPU-b"]
+    assert names("cuda:1") == ["GPU-a"]
+    assert names("fake:0") == ["fake"], "what cannot be told is called as the user calls it"
+
+
+@pytest.mark.parametrize(
+    ("device", "threads", "faults"),
+    [("8xcpu", 8, 0), ("2x4xcpu", 8, 0), ("8xcpu", 9, 1), ("cpu", 8, 1), ("4xcuda", 4, 1)],
+)
+def test_a_thread_for_each_device_is_no_more_than_was_asked_for(runs, device, threads, faults):
+    case = runs.case(f"jax-sharded@{device}")
+    [measured] = runs.forks(case, count=1, in_force={"threads": threads})
+    assert len([*records.in_force([records.Line(1, measured)])]) == faults
