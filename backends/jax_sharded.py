@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from xpbench.backends.jax import PLATFORMS, Jax
-from xpbench.bench import device, machine
+from xpbench.bench import device, machine, threads
 from xpbench.bench.backend import Setting
-from xpbench.bench.collectives import Traffic, traffic
+from xpbench.bench.collectives import Traffic, library_calls, traffic
 from xpbench.bench.exceptions import Unsupported
 from xpbench.bench.sharding import Sharding
 from xpbench.bench.vocabulary import Array
@@ -28,6 +28,10 @@ class JaxSharded(Jax):
     An array is divided along its first axis that the number of devices divides; a kernel computes where
     its inputs are, and XLA's partitioner gathers what an operation cannot work on in parts, such as a
     call of LAPACK.
+
+    The ``threads`` of a setting are those of each device. XLA has one pool for all devices of a process,
+    and a thread for each device besides: only a process that is bound to as many CPUs as its devices
+    have threads gives each its share, and one device no more than that.
     """
 
     name = "jax-sharded"
@@ -40,7 +44,14 @@ class JaxSharded(Jax):
         if asked.kind != "cpu":
             return variables
         kept = [f for f in os.environ.get("XLA_FLAGS", "").split() if not f.startswith(f"{DIVIDED}=")]
-        return variables | {"XLA_FLAGS": " ".join([*kept, f"{DIVIDED}={asked.count}"])}
+        pool = min(asked.count * setting.threads, max(machine.available_cpus(), setting.threads))
+        # All devices call LAPACK at once, each with threads of its own.
+        variables |= threads.variables(max(1, pool // asked.count))
+        return variables | {"NPROC": str(pool), "XLA_FLAGS": " ".join([*kept, f"{DIVIDED}={asked.count}"])}
+
+    def cpus(self, setting: Setting) -> int | None:
+        asked = device.parse(setting.device)
+        return asked.total * setting.threads if asked.kind == "cpu" else None
 
     def devices(self) -> list[str]:
         import jax
@@ -101,7 +112,8 @@ class JaxSharded(Jax):
         self, compiled: Callable[..., Any], arrays: Sequence[Array], outputs: Sequence[Array]
     ) -> Sharding | None:
         program = compiled.lower(*arrays).compile()  # type: ignore[attr-defined]
-        seen: Traffic = traffic(program.as_text(), self._mesh.size)
+        text = program.as_text()
+        seen: Traffic = traffic(text, self._mesh.size)
         divided = [array.nbytes for array in arrays if not array.sharding.is_fully_replicated]
         memory = program.memory_analysis()
         return Sharding(
@@ -113,6 +125,10 @@ class JaxSharded(Jax):
             reason=seen.reason,
             operations=seen.operations,
             device_bytes=_bytes_of(memory),
+            received=seen.received,
+            performed=seen.performed,
+            device_flops=_flops_of(program),
+            library_calls=library_calls(text),
         )
 
     def peak_bytes(self) -> int | None:
@@ -145,3 +161,11 @@ def _bytes_of(memory: Any) -> int | None:
         return None
     held = (memory.argument_size_in_bytes, memory.output_size_in_bytes, memory.temp_size_in_bytes)
     return int(sum(held) - memory.alias_size_in_bytes)
+
+
+def _flops_of(program: Any) -> float | None:
+    """The operations of one device's part of a program, as XLA counts them; ``None`` where it does not."""
+    counted = program.cost_analysis()
+    counted = counted[0] if isinstance(counted, list) and counted else counted
+    flops = counted.get("flops") if isinstance(counted, dict) else None
+    return float(flops) if flops is not None and 0 <= flops < math.inf else None

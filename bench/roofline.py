@@ -122,7 +122,8 @@ def vendor(machine: Mapping[str, Any], key: Key) -> tuple[float | None, float | 
     device, dtype, threads, precision = key
     if is_host(device):
         core = (machine.get("vendor_peak_flops") or {}).get(dtype)
-        cores = min(threads, machine.get("cores") or threads)
+        wanted = threads * count_of(device)
+        cores = min(wanted, machine.get("cores") or wanted)
         return (core * cores if core else None), None
     cards = machine.get("cards") or []
     index = int(device.partition(":")[2] or 0)
