@@ -47,7 +47,10 @@ class JaxSharded(Jax):
         pool = min(asked.count * setting.threads, max(machine.available_cpus(), setting.threads))
         # All devices call LAPACK at once, each with threads of its own.
         variables |= threads.variables(max(1, pool // asked.count))
-        return variables | {"NPROC": str(pool), "XLA_FLAGS": " ".join([*kept, f"{DIVIDED}={asked.count}"])}
+        return variables | {
+            "NPROC": str(pool),
+            "XLA_FLAGS": " ".join([*kept, f"{DIVIDED}={asked.count}"]),
+        }
 
     def cpus(self, setting: Setting) -> int | None:
         asked = device.parse(setting.device)
@@ -164,7 +167,7 @@ def _bytes_of(memory: Any) -> int | None:
 
 
 def _flops_of(program: Any) -> float | None:
-    """The operations of one device's part of a program, as XLA counts them; ``None`` where it does not."""
+    """The operations of one device's part of a program, by XLA's count; ``None`` where it has none."""
     counted = program.cost_analysis()
     counted = counted[0] if isinstance(counted, list) and counted else counted
     flops = counted.get("flops") if isinstance(counted, dict) else None

@@ -24,7 +24,7 @@ _TARGET = re.compile(r'\bcustom_call_target="((?:lapack|blas|cu|hip|roc)\w*)"')
 class Traffic:
     """``total`` bytes that all devices together receive at least in a call, ``None`` for the ``reason``
     given; the bytes of the arrays ``gathered``, and how many ``operations`` of each kind are written.
-    ``received`` are the bytes by kind, and ``performed`` tells how often a call comes to one of that kind;
+    ``received`` are the bytes by kind, and ``performed`` tells how often a call comes to one of a kind;
     both are empty where the total is not known."""
 
     total: float | None

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 from xpbench.bench import device, growth, memory, preparation, registry
-from xpbench.bench.case import Case
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.plan import Request
 from xpbench.bench.preparation import Plan
@@ -40,8 +39,8 @@ def devices_of(text: str, home: str) -> list[str]:
                 raise XpbenchError(name)
         except XpbenchError:
             raise XpbenchError(
-                f"--devices {text}: {token!r} is neither a number of devices from 1 to {device.MOST} nor "
-                "a name with one, such as 2xcpu"
+                f"--devices {text}: {token!r} is neither a number of devices from 1 to {device.MOST} "
+                "nor a name with one, such as 2xcpu"
             ) from None
         names[name] = parsed.total
     if len({device.kind_of(name) for name in names}) > 1:
@@ -67,8 +66,8 @@ def prepare(
     **options: Any,
 ) -> tuple[Plan, dict[str, str]]:
     """The plan of a run in which every kernel is measured on one device and on several, at one size
-    (strong) and, where ``weak``, at sizes whose work grows with the devices; and by kernel, why it has none
-    of these.
+    (strong) and, where ``weak``, at sizes whose work grows with the devices; and by kernel, why it has
+    none of these.
 
     ``options`` are those of ``preparation.prepare``; ``threads`` are those of each device.
 

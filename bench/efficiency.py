@@ -1,9 +1,9 @@
 """How much of several devices does a kernel use? Efficiencies of a run, with the interval of its forks.
 
-With T1 and Tp the times of a call on one device and on p, and w the flops of the second over those of the
-first, p devices work w T1 / Tp times as fast as one, and with the efficiency w T1 / (p Tp). Strong scaling
-is that of the same size, w = 1 (Amdahl, AFIPS Conf. Proc. 30, 1967), weak scaling that of work which grows with
-the devices, w = p or near it (Gustafson, Comm. ACM 31, 1988).
+With T1 and Tp the times of a call on one device and on p, and w the flops of the second over those of
+the first, p devices work w T1 / Tp times as fast as one, and with the efficiency w T1 / (p Tp). Strong
+scaling is that of the same size, w = 1 (Amdahl, AFIPS Conf. Proc. 30, 1967), weak scaling that of work
+which grows with the devices, w = p or near it (Gustafson, Comm. ACM 31, 1988).
 """
 
 import math
@@ -29,12 +29,12 @@ Kind = Literal["strong", "weak"]
 class Efficiency:
     """A kernel on several ``devices`` beside the same kernel on one of them.
 
-    ``one_s`` and ``several_s`` are the seconds of a call by fork, ``work`` the flops of the second over those
-    of the first, ``None`` where the kernel states none. ``speedup`` is T1 over Tp times the work, with the
-    exact interval of the pairs, ``None`` where the forks are too few for one. ``ideal`` is the largest
-    efficiency that the processors of a host allow, which several devices may have to share. ``sharding``
-    is what several devices did with their arrays, ``alone`` the same of one. ``reason`` tells what ended
-    otherwise than well.
+    ``one_s`` and ``several_s`` are the seconds of a call by fork, ``work`` the flops of the second over
+    those of the first, ``None`` where the kernel states none. ``speedup`` is T1 over Tp times the work,
+    with the exact interval of the pairs, ``None`` where the forks are too few for one. ``ideal`` is the
+    largest efficiency that the processors of a host allow, which several devices may have to share.
+    ``sharding`` is what several devices did with their arrays, ``alone`` the same of one. ``reason``
+    tells what ended otherwise than well.
     """
 
     kind: Kind
@@ -90,9 +90,9 @@ class Efficiency:
 
 @dataclass(frozen=True)
 class Mean:
-    """The geometric mean of the efficiencies of ``kernels`` that ``gathered`` arrays, or that did not, at
-    the sizes of one name on one device's name. ``ratio`` has Student's interval over the ``forks``; it is
-    ``None`` below four. ``worst`` has the least efficiency."""
+    """The geometric mean of the efficiencies of ``kernels`` that ``gathered`` arrays, or that did not,
+    at the sizes of one name on devices of one name. ``ratio`` has Student's interval over the ``forks``; it
+    is ``None`` below four. ``worst`` has the least efficiency."""
 
     kind: Kind
     size_name: str
@@ -140,7 +140,7 @@ def means(found: Iterable[Efficiency]) -> Iterator[Mean]:
 
 
 def ideal(case: Case, cores: int | None) -> float:
-    """The largest efficiency of a case on several devices: those of a host have so many ``threads`` each,
+    """The largest efficiency of a case on several devices: those of a host have so many ``threads`` each
     as long as there are CPUs, of which it has ``cores``."""
     devices = count_of(case.device)
     if not is_host(case.device) or not cores or case.threads < 1:

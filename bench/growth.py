@@ -29,8 +29,8 @@ def grown(kernel: Kernel, size: Size, times: int) -> Grown | str:
     """A size with ``times`` the flops of ``size``, or the reason why there is none.
 
     The key that grows is the one that gives the largest input its leading length (see
-    ``leading_key``), to the multiple of ``times`` whose flops come nearest, or to one of ``ROUND`` times as
-    many that comes within ``NEAR``: a length that ``times`` devices divide.
+    ``leading_key``), to the multiple of ``times`` whose flops come nearest, or to one of ``ROUND`` times
+    as many that comes within ``NEAR``: a length that ``times`` devices divide.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def grown(kernel: Kernel, size: Size, times: int) -> Grown | str:
     key = leading_key(kernel, size)
     if key is None:
         return "no key of its size alone makes its largest input longer"
-    
+
     def work(length: int) -> float:
         return (kernel.flop_count({**size, key: length}) or 0.0) / flops
 
@@ -89,9 +89,7 @@ def parse_name(name: str) -> tuple[str, int] | None:
     return (match[1], int(match[2])) if match else None
 
 
-def _first_at_least(
-    wanted: float, work: Callable[[int], float], start: int, times: int
-) -> int | None:
+def _first_at_least(wanted: float, work: Callable[[int], float], start: int, times: int) -> int | None:
     """The shortest length from ``start`` on with so much work, which grows with the length; ``None``
     where not even ``times`` as long and once more has it."""
     low, high = start, 2 * start * times

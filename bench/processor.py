@@ -172,8 +172,8 @@ def available_cpus() -> list[int]:
 
 
 def bind(count: int | None) -> int | None:
-    """Binds this process to ``count`` of the CPUs it may use, where there are more, and tells to how many
-    it is bound then; ``None`` where none is asked for, or the system cannot bind a process.
+    """Binds this process to ``count`` of the CPUs it may use, where there are more, and tells how many
+    it has then; ``None`` where none is asked for, or the system cannot bind a process.
 
     It takes the last: the first serves most interrupts, and siblings of one core are rarely next to each
     other.

@@ -2,8 +2,8 @@
 
 Every device computes its share and exchanges what the partitioned program exchanges; the time of an
 exchange is that of Hockney (Parallel Computing 20, 1994): a latency for each step and the bytes over the
-bandwidth. Collective operations take the steps and the bytes of Thakur, Rabenseifner & Gropp (Int. J. High
-Perf. Comput. Appl. 19, 2005): recursive doubling and halving, or pairs one after the other.
+bandwidth. Collective operations take the steps and the bytes of Thakur, Rabenseifner & Gropp (Int. J.
+High Perf. Comput. Appl. 19, 2005): recursive doubling and halving, or pairs one after the other.
 """
 
 import math
@@ -29,8 +29,8 @@ class Network:
 
 @dataclass(frozen=True)
 class Work:
-    """A kernel at a size: the seconds of a call on one device, what the programs of several were seen to do
-    by the number of devices, the one for one device among them, and the flops that its cost model states."""
+    """A kernel at a size: the seconds of a call on one device, what the programs of several were seen
+    to do by the number of devices, that of one among them, and the flops that its cost model states."""
 
     seconds: float
     seen: Mapping[int, Sharding]
@@ -59,9 +59,7 @@ def predict(work: Work, devices: int, network: Network, smallest_s: float) -> Pr
     """A call on so many ``devices`` of a kernel whose smallest call takes ``smallest_s``."""
     repeated = undivided(work)
     compute = max(smallest_s, work.seconds * (repeated + (1 - repeated) / devices))
-    steps = sum(
-        times * steps_of(kind, devices) for kind, times in (work.most.performed or {}).items()
-    )
+    steps = sum(times * steps_of(kind, devices) for kind, times in (work.most.performed or {}).items())
     received = sum(received_bytes(work, kind, devices) for kind in work.most.received or {})
     exchange = steps * network.latency_s + received / network.bytes_per_s
     return Prediction(devices, compute, exchange, received)
@@ -98,8 +96,8 @@ def steps_of(kind: str, devices: int) -> float:
 def received_bytes(work: Work, kind: str, devices: int) -> float:
     """Bytes that one of so many devices receives in a call by operations of a kind.
 
-    All devices together receive, of arrays of one length, (p - 1) times a constant to gather, to reduce or
-    to reduce and scatter; to exchange all with all (p - 1) / p times one; and with a permutation p times
+    All devices together receive, of arrays of one length, (p - 1) times a constant to gather, to reduce
+    or to reduce and scatter; to exchange all with all (p - 1) / p times one; and with a permutation p times
     one, where what is exchanged is an edge, or as much as ever, where it is a share.
     """
     at = work.most.devices
@@ -122,7 +120,9 @@ def doubts(work: Work) -> list[str]:
             seen = (work.seen[devices].received or {}).get(kind, 0.0)
             expected = devices * received_bytes(work, kind, devices)
             if abs(seen - expected) > AGREE * max(seen, expected):
-                found.append(f"{kind} on {devices} devices moved {_times(seen, expected)} what its law says")
+                found.append(
+                    f"{kind} on {devices} devices moved {_times(seen, expected)} what its law says"
+                )
                 break
     if len({tuple(sorted((work.seen[devices].performed or {}).items())) for devices in several}) > 1:
         found.append("the program is another one for other numbers of devices")

@@ -1,6 +1,6 @@
-"""Makes docs/predictions.md: what every sharded kernel would do on 64 and 1,024 devices, from a stored run.
+"""Makes docs/predictions.md: what every sharded kernel would do on 64 and 1,024 devices.
 
-    python scripts/predictions.py results/published/xeon-2cpu-devices -o docs/predictions.md
+python scripts/predictions.py results/published/xeon-2cpu-devices -o docs/predictions.md
 """
 
 import argparse
@@ -35,38 +35,41 @@ SOURCE = (
     "([introduction](https://docs.nvidia.com/networking/display/ConnectX6EN/Introduction))"
 )
 WRITTEN = 3
-"""A byte that one device of a host receives from another is read, and written where it is read before."""
+"""A byte that one device of a host gets from another is read, and written where it is read before."""
 NEAR = 0.25
 """An error within this share of the measured time is counted as near."""
 PUBLISHED = "xeon-2cpu-devices"
 """The published run behind docs/predictions.md."""
 
 TITLE = "# Past what can be run here: a prediction"
-ABSENT = f"""**PREDICTION. No run over several devices is published yet**, so that this page has no figures but
-those of its network. Where `results/published/{PUBLISHED}` holds one, `make gallery` fills it in."""
+ABSENT = f"""**PREDICTION. No run over several devices is published yet**, so that this page has no
+figures but those of its network. Where `results/published/{PUBLISHED}` holds one, `make gallery` fills
+it in."""
 MODEL = """## The model
 
-With T1 the time of a call on one device, measured, and u the share of it that every device repeats, a call on
-p devices is predicted to take
+With T1 the time of a call on one device, measured, and u the share of it that every device repeats, a
+call on p devices is predicted to take
 
     T(p) = max(smallest call, T1 (u + (1 - u) / p)) + steps(p) latency + bytes(p) / bandwidth
 
-- **u** is read from the programs that XLA made for 1 and for the most devices: the operations of one device, as
-  XLA counts them, and the calls of LAPACK, which it does not count, which none divides, and whose share is what
-  the kernel's cost model states beyond XLA's count. Where such a call stands in a loop u comes out too large.
-- **bytes(p)** are those that the run recorded, by kind of operation, and their growth: of an array of k bytes a
-  device receives k (p - 1) / p to gather it and 2 k (p - 1) / p to add it up (Patarasuk & Yuan, J. Parallel
-  Distrib. Comput. 69, 2009); all with all takes k (p - 1) / p^2, and an edge the same at every p.
-- **steps(p)** are log2 p to gather, twice that to add up, p - 1 for all with all, 1 for an edge, by recursive
-  doubling and halving (Thakur, Rabenseifner & Gropp, Int. J. High Perf. Comput. Appl. 19, 2005), each with
-  the latency of Hockney's model (Parallel Computing 20, 1994).
-- **Left out** are contention between devices, software above the adapter, computing and exchanging at the same
-  time, caches that a smaller share fits into, and devices that wait for the slowest."""
+- **u** is read from the programs that XLA made for 1 and for the most devices: the operations of one
+  device, as XLA counts them, and the calls of LAPACK, which it does not count, which none divides, and
+  whose share is what the kernel's cost model states beyond XLA's count. Where such a call stands in a
+  loop u comes out too large.
+- **bytes(p)** are those that the run recorded, by kind of operation, and their growth: of an array of k
+  bytes a device receives k (p - 1) / p to gather it and 2 k (p - 1) / p to add it up (Patarasuk & Yuan,
+  J. Parallel Distrib. Comput. 69, 2009); all with all takes k (p - 1) / p^2, and an edge the same at
+  every p.
+- **steps(p)** are log2 p to gather, twice that to add up, p - 1 for all with all, 1 for an edge, by
+  recursive doubling and halving (Thakur, Rabenseifner & Gropp, Int. J. High Perf. Comput. Appl. 19,
+  2005), each with the latency of Hockney's model (Parallel Computing 20, 1994).
+- **Left out** are contention between devices, software above the adapter, computing and exchanging at
+  the same time, caches that a smaller share fits into, and devices that wait for the slowest."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """What is predicted of a kernel, or why nothing is. ``measured_s`` is what ``CHECKED`` devices took."""
+    """What is predicted of a kernel, or why nothing is. ``measured_s`` is what ``CHECKED`` took."""
 
     case: Case
     work: Work
@@ -123,8 +126,8 @@ def rows(run: Run) -> list[Row]:
 def here(run: Run) -> Network:
     """What joins the devices of the run's host: its memory, by the roofs that the run measured.
 
-    Two devices share the rate with fresh memory, of which a byte received takes ``WRITTEN``; a step costs
-    what the smallest call of two devices does.
+    Two devices share the rate with fresh memory, of which a byte received takes ``WRITTEN``; a step
+    costs what the smallest call of two devices does.
     """
     peak = _peak(run, CHECKED)
     if not peak.fresh_bytes or not peak.dispatch_s:
@@ -157,7 +160,9 @@ def _row(
     flops = run.header["kernels"].get(one.kernel, {}).get("flops", {}).get(one.size_text)
     seconds = stats.location(list(members[0].one_s.values())).value
     checked = next((found for found in members if found.devices == CHECKED), None)
-    measured = stats.location(list(checked.several_s.values())).value if checked and checked.several_s else None
+    measured = (
+        stats.location(list(checked.several_s.values())).value if checked and checked.several_s else None
+    )
     if alone is None or not seen:
         work = Work(seconds, {}, positive(flops))
         return Row(one, work, (), None, measured, ("the run did not record what its devices exchange",))
@@ -165,7 +170,9 @@ def _row(
     unknown = work.most.communicated_bytes is None
     check = None if unknown or checked is None else predict(work, CHECKED, local, smallest)
     predictions = () if unknown else tuple(predict(work, n, CLUSTER, smallest) for n in DEVICES)
-    return Row(one, work, predictions, check, measured, (*doubts(work), *_undivided_lengths(one, kernel)))
+    return Row(
+        one, work, predictions, check, measured, (*doubts(work), *_undivided_lengths(one, kernel))
+    )
 
 
 def _undivided_lengths(case: Case, kernel: Kernel) -> Iterator[str]:
@@ -180,8 +187,8 @@ def _undivided_lengths(case: Case, kernel: Kernel) -> Iterator[str]:
 
 def _origin(run: Run, found: Sequence[Row]) -> str:
     machine = run.header["machine"]
-    return f"""**PREDICTION. Nothing on this page was measured on more than {_most(found)} devices.** What every
-sharded kernel would take on {_listed(DEVICES)} devices is derived from the run `{run.name}`
+    return f"""**PREDICTION. Nothing on this page was measured on more than {_most(found)} devices.**
+What every sharded kernel would take on {_listed(DEVICES)} devices is derived from the run `{run.name}`
 ({machine.get("cpu")}, {machine.get("cores")} CPUs) and from two figures of a network."""
 
 
@@ -206,23 +213,26 @@ def _network(name: str, network: Network, source: str) -> str:
 
 def _device(run: Run) -> str:
     peak = _peak(run, 1)
-    return f"""A device is one CPU of that machine with one thread, whose measured roof is
-{rate(peak.matmul_flops or 0.0, "flop")} and {rate(peak.reused_bytes or 0.0, "B")}, and whose smallest call takes
-{duration(_smallest(run))}: no share is computed sooner. A kernel is taken to keep the share of the roof that
-it reaches on one device."""
+    flops, bandwidth = rate(peak.matmul_flops or 0.0, "flop"), rate(peak.reused_bytes or 0.0, "B")
+    return f"""A device is one CPU of that machine with one thread, whose measured roof is {flops} and
+{bandwidth}, and whose smallest call takes {duration(_smallest(run))}: no share is computed sooner. A
+kernel is taken to keep the share of the roof that it reaches on one device."""
 
 
 def _check(found: Sequence[Row]) -> str:
     errors = sorted(abs(row.error) for row in found if row.error is not None)
     if not errors:
-        return f"## The check\n\nThis run did not measure {CHECKED} devices: the PREDICTION is unchecked."
+        return (
+            f"## The check\n\nThis run did not measure {CHECKED} devices: the PREDICTION is unchecked."
+        )
     within = sum(error <= NEAR for error in errors)
+    median, largest = percent(statistics.median(errors)), percent(errors[-1])
     return f"""## The check
 
 The same model, with this machine's memory for a network, was held against {CHECKED} devices here. Of
-{len(errors)} kernels {within} were predicted within {percent(NEAR)}; the median error is
-{percent(statistics.median(errors))}, the largest {percent(errors[-1])}. The last column has each, with its sign: + is a
-time predicted too long. Nothing checks what is said of {_listed(DEVICES)} devices."""
+{len(errors)} kernels {within} were predicted within {percent(NEAR)}; the median error is {median}, the
+largest {largest}. The last column has each, with its sign: + is a time predicted too long. Nothing
+checks what is said of {_listed(DEVICES)} devices."""
 
 
 def _listed(counts: Sequence[int]) -> str:
@@ -278,7 +288,9 @@ def _doubted(found: Sequence[Row]) -> Iterator[str]:
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("run", type=Path, nargs="?", help="a run that `xpbench scaling` made, with its roofs")
+    parser.add_argument(
+        "run", type=Path, nargs="?", help="a run that `xpbench scaling` made, with its roofs"
+    )
     parser.add_argument("-o", "--out", type=Path, help="the page; default: standard output")
     options = parser.parse_args(arguments)
     try:

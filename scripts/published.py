@@ -32,8 +32,8 @@ from xpbench.bench.checking.sums import sums
 from xpbench.bench.cli import app
 from xpbench.bench.commands.table import table
 from xpbench.bench.journal import HEADER, Run
-from xpbench.bench.report.calibration_table import as_table, rate_words
 from xpbench.bench.report import cost_table, efficiency_table
+from xpbench.bench.report.calibration_table import as_table, rate_words
 from xpbench.bench.report.markdown import as_markdown, escape
 from xpbench.bench.report.overall import overall
 from xpbench.bench.report.provenance import library_versions

@@ -48,7 +48,9 @@ def seen(devices: int, received: dict[str, float], flops: float, **changes: Any)
 
 def reduced(model: ModuleType) -> Any:
     """Sums of 1 KiB over rows, with operations that are all divided."""
-    programs = {p: seen(p, {"all-reduce": 2 * (p - 1) * KIB} if p > 1 else {}, 8e6 / p) for p in (1, 2, 8)}
+    programs = {
+        p: seen(p, {"all-reduce": 2 * (p - 1) * KIB} if p > 1 else {}, 8e6 / p) for p in (1, 2, 8)
+    }
     return model.Work(seconds=1.0, seen=programs, flops=8e6)
 
 
@@ -74,7 +76,9 @@ def test_a_sum_over_devices_takes_the_bytes_and_the_steps_of_its_law(model: Modu
 def test_bytes_grow_with_the_devices_as_each_operation_does(
     model: ModuleType, kind: str, together: Any, each: Any
 ) -> None:
-    work = model.Work(1.0, {p: seen(p, {kind: together(p)} if p > 1 else {}, 8 / p) for p in (1, 2, 8)}, 8.0)
+    work = model.Work(
+        1.0, {p: seen(p, {kind: together(p)} if p > 1 else {}, 8 / p) for p in (1, 2, 8)}, 8.0
+    )
     for devices in (2, 8, 64, 1024):
         assert model.received_bytes(work, kind, devices) == pytest.approx(each(devices))
     assert model.doubts(work) == []

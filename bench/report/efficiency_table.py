@@ -54,9 +54,9 @@ def sentence(run: Run) -> str | None:
 
 
 def as_json(run: Run) -> dict[str, Any]:
-    """``efficiencies``: one object per case on several devices and kind; times in seconds, efficiencies as
-    shares of one, ``None`` where they are not known. ``means``: one per kind, size, device and whether an
-    array was gathered."""
+    """``efficiencies``: one object per case on several devices and kind; times in seconds, efficiencies
+    as shares of one, ``None`` where they are not known. ``means``: one per kind, size, device and
+    whether an array was gathered."""
     found = efficiencies(run)
     return {
         "efficiencies": [_as_record(one) for one in found],
@@ -99,7 +99,7 @@ def _place(one: Case, case: Case, ideal: float) -> dict[str, Any]:
         "run": None,
         "kernel": visible(one.kernel),
         "size": visible(one.size_text),
-        # The layout makes a column of each backend, and leaves out the device it takes for the usual one.
+        # The layout makes a column of each backend, and leaves the usual device out of its head.
         "backend": device if ideal >= 1 else f"{device} of {percent(ideal)}",
         "device": "cpu",
         "dtype": one.dtype,
@@ -124,7 +124,9 @@ def _together(found: Efficiency) -> Cell:
         return (Line("-", "quiet"),)
     marks = f" {GATHERED}" if found.gathered else ""
     marks += f" {WHOLE}" if found.whole else ""
-    lines = [Line(f"{percent(value)}{marks}" if found.speedup else f"({percent(value)}){marks}", _tone(found))]
+    lines = [
+        Line(f"{percent(value)}{marks}" if found.speedup else f"({percent(value)}){marks}", _tone(found))
+    ]
     if found.low is not None and found.high is not None:
         lines.append(Line(f"{percent(found.low)}-{percent(found.high)}", "quiet"))
     lines.append(Line(duration(_median(found.several_s) or 0.0), "quiet"))
@@ -173,7 +175,9 @@ def _grown(run: Run, members: Sequence[Efficiency]) -> Iterator[str]:
     for name in absent:
         counts = stated.get(name, {}).get("flops", {}).values()
         known = any(positive(count) for count in counts)
-        why = "no key of its size makes it longer along what is divided" if known else "it states no flops"
+        why = (
+            "no key of its size makes it longer along what is divided" if known else "it states no flops"
+        )
         yield f"{visible(name)} has no weak scaling: {why}"
 
 
@@ -182,10 +186,8 @@ def _repeated(members: Sequence[Efficiency]) -> Iterator[str]:
     for row in _by_row(members):
         last = max(row, key=lambda one: one.devices)
         if (words := _exchange(last)) and last.value is not None:
-            yield (
-                f"{visible(last.one.kernel)}[{visible(last.one.size_text)}] on {visible(last.several.device)}: "
-                + visible("; ".join(words))
-            )
+            case = f"{last.one.kernel}[{last.one.size_text}] on {last.several.device}"
+            yield visible(f"{case}: {'; '.join(words)}")
 
 
 def _exchange(found: Efficiency) -> list[str]:
@@ -197,7 +199,9 @@ def _exchange(found: Efficiency) -> list[str]:
     elif seen.communicated_bytes is None:
         words.append(seen.reason or "the bytes exchanged are not known")
     if found.operations is not None and found.operations > NOTED_OPERATIONS:
-        words.append(f"{significant(found.operations, 2)} times the operations of one device, by XLA's count")
+        words.append(
+            f"{significant(found.operations, 2)} times the operations of one device, by XLA's count"
+        )
     if seen.library_calls:
         words.append(f"whole on every device: {', '.join(seen.library_calls)}")
     return words
@@ -206,7 +210,9 @@ def _exchange(found: Efficiency) -> list[str]:
 def _unmeasured(members: Sequence[Efficiency]) -> Iterator[str]:
     for one in members:
         if one.value is None:
-            why = one.reason or ("its flops are not known" if one.work is None else "its turn never came")
+            why = one.reason or (
+                "its flops are not known" if one.work is None else "its turn never came"
+            )
             size = visible(one.several.size_text)
             yield f"{visible(one.one.kernel)}[{size}] on {visible(one.several.device)}: {visible(why)}"
 
@@ -243,7 +249,11 @@ def _mean_cell(mean: Mean | None) -> Cell:
     within = f" ({percent(interval.low)}-{percent(interval.high)})" if interval else ""
     counted = f"{mean.kernels} kernel{'s' * (mean.kernels != 1)}"
     worst = f"{visible(mean.worst.one.kernel)} {percent(mean.worst.value or 0.0)}"
-    return (Line(f"{percent(mean.value)}{within}"), Line(counted, "quiet"), Line(f"least {worst}", "quiet"))
+    return (
+        Line(f"{percent(mean.value)}{within}"),
+        Line(counted, "quiet"),
+        Line(f"least {worst}", "quiet"),
+    )
 
 
 def _as_record(one: Efficiency) -> dict[str, Any]:

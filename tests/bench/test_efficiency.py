@@ -22,7 +22,13 @@ REDUCED = Sharding(
     2, ("shards,-",), ("replicated",), False, 4096.0, operations={"all-reduce": 1}, device_flops=1e6
 )
 GATHERED = Sharding(
-    2, ("shards,-",), ("shards,-",), True, 2.0**20, device_flops=2e6, library_calls={"lapack_sgesdd_ffi": 1}
+    2,
+    ("shards,-",),
+    ("shards,-",),
+    True,
+    2.0**20,
+    device_flops=2e6,
+    library_calls={"lapack_sgesdd_ffi": 1},
 )
 ALONE = Sharding(1, ("replicated",), ("replicated",), False, 0.0, device_flops=2e6)
 
@@ -41,8 +47,8 @@ def timed(runs: Any, of: Case, seconds: float, forks: int = 6, **changes: Any) -
 
 @pytest.fixture
 def scaled(runs: Any) -> Run:
-    """On 1, 2 and 8 devices of two CPUs: a kernel that is divided well, also with more work, and one that
-    gathers and states no flops."""
+    """On 1, 2 and 8 devices of two CPUs: a kernel that is divided well, also with more work, and one
+    that gathers and states no flops."""
     more = case(runs, "2xcpu", n=1900, size_name="large x2")
     run: Run = runs.store(
         timed(runs, case(runs, "1xcpu"), 8e-3, sharding=ALONE),
@@ -96,7 +102,9 @@ def test_an_interval_holds_the_efficiency_and_is_of_pairs(runs: Any) -> None:
 
 
 def test_below_six_forks_there_is_an_estimate_and_no_interval(runs: Any) -> None:
-    both = [timed(runs, case(runs, device), s, forks=4) for device, s in (("1xcpu", 8e-3), ("2xcpu", 4e-3))]
+    both = [
+        timed(runs, case(runs, device), s, forks=4) for device, s in (("1xcpu", 8e-3), ("2xcpu", 4e-3))
+    ]
     (one,) = efficiency.efficiencies(runs.store(*both))
     assert one.speedup is None
     assert one.value == pytest.approx(1.0, rel=0.01)
@@ -143,7 +151,9 @@ def test_a_wrong_result_has_no_efficiency_and_says_why(runs: Any) -> None:
 
 
 def test_means_are_geometric_and_those_that_gather_have_their_own(scaled: Run, runs: Any) -> None:
-    means = {(m.kind, m.device, m.gathered): m for m in efficiency.means(efficiency.efficiencies(scaled))}
+    means = {
+        (m.kind, m.device, m.gathered): m for m in efficiency.means(efficiency.efficiencies(scaled))
+    }
     assert means["strong", "2xcpu", False].value == pytest.approx(0.8)
     assert means["strong", "2xcpu", True].value == pytest.approx(0.5)
     run = runs.store(
@@ -204,7 +214,9 @@ def test_what_is_printed_is_what_is_computed(scaled: Run, xpbench: Any) -> None:
 def test_such_a_run_is_told_in_a_sentence_and_has_a_section_of_its_page(scaled: Run, runs: Any) -> None:
     told = sentence(scaled)
     assert told is not None
-    assert told.startswith("strong efficiency at large, geometric means: 2xcpu 80% of 1 that gather nothing")
+    assert told.startswith(
+        "strong efficiency at large, geometric means: 2xcpu 80% of 1 that gather nothing"
+    )
     assert "2xcpu 50% of 1 that gather," in told
     page = render([scaled])
     assert 'id="devices"' in page

@@ -1,4 +1,4 @@
-"""``xpbench scaling``: real runs over several devices, what it refuses, and that it plans side by side."""
+"""``xpbench scaling``: real runs over several devices, what it refuses and what it plans together."""
 
 import json
 import os
@@ -21,7 +21,7 @@ OPTIONS = ("--size", "n=512", "--forks", "2", "--time", "0.005", "--no-roofs", "
 
 @pytest.fixture(scope="module")
 def measured(xpbench_in: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
-    """A product and a reduction of small size, on one device and on two: what is printed, and the run."""
+    """Two small kernels on one device and on two: what is printed, and the run."""
     folder = tmp_path_factory.mktemp("scaling")
     done = xpbench_in(
         folder, "scaling", "gradient_descent", "svd", "--devices", "1,2", *OPTIONS, "--format", "json"
@@ -30,7 +30,9 @@ def measured(xpbench_in: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple
     return json.loads(done.stdout), folder / "run"
 
 
-def test_every_kernel_is_measured_on_one_device_and_on_two(measured: tuple[dict[str, Any], Path]) -> None:
+def test_every_kernel_is_measured_on_one_device_and_on_two(
+    measured: tuple[dict[str, Any], Path],
+) -> None:
     told = {(r["kernel"], r["kind"]): r for r in measured[0]["efficiencies"]}
     assert {("gradient_descent", "strong"), ("gradient_descent", "weak"), ("svd", "strong")} <= set(told)
     assert all(record["efficiency"] > 0 for record in told.values())

@@ -64,7 +64,8 @@ def efficiency_panels(shown: Selection, width: float) -> list[Strip]:
     panels = list(_panels(shown))
     if not panels:
         raise XpbenchError(
-            "nothing to draw: nothing was timed on one device and on several; measure with `xpbench scaling`"
+            "nothing to draw: nothing was timed on one device and on several; measure with "
+            "`xpbench scaling`"
         )
     known = signs(KINDS)
     count = max(1, int((width - 2 * MARGIN) / PANEL))
@@ -85,9 +86,7 @@ def _panels(shown: Selection) -> Iterator[_Panel]:
             yield _Panel(visible(one.kernel), visible(" · ".join(words)), tuple(members))
 
 
-def _row(
-    row: Sequence[_Panel], count: int, known: Mapping[str, Sign], page: Page, top: float
-) -> None:
+def _row(row: Sequence[_Panel], count: int, known: Mapping[str, Sign], page: Page, top: float) -> None:
     each = (page.width - 2 * MARGIN) / count
     for index, panel in enumerate(row):
         left = MARGIN + index * each
@@ -109,9 +108,7 @@ def _draw(axes: Axes, panel: _Panel, known: Mapping[str, Sign]) -> None:
     axes.set_yticks(ticks, labels=[percent(tick) for tick in ticks])
     axes.grid(axis="y", color="#ececec", linewidth=0.5)
     axes.set_axisbelow(True)
-    write(
-        axes, 1.0, -0.2, "devices", size=SMALL, colour=QUIET, ha="right", transform=axes.transAxes
-    )
+    write(axes, 1.0, -0.2, "devices", size=SMALL, colour=QUIET, ha="right", transform=axes.transAxes)
     bounds = {one.devices: one.ideal for one in panel.members} | {1: 1.0}
     axes.plot(counts, [bounds[count] for count in counts], color="#9aa0a6", linewidth=0.6)
     for kind in KINDS:
