@@ -91,8 +91,8 @@ class Efficiency:
 @dataclass(frozen=True)
 class Mean:
     """The geometric mean of the efficiencies of ``kernels`` that ``gathered`` arrays, or that did not,
-    at the sizes of one name on devices of one name. ``ratio`` has Student's interval over the ``forks``; it
-    is ``None`` below four. ``worst`` has the least efficiency."""
+    at the sizes of one name on devices of one name. ``ratio`` has Student's interval over the ``forks``;
+    it is ``None`` below four. ``worst`` has the least efficiency."""
 
     kind: Kind
     size_name: str

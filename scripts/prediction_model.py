@@ -97,8 +97,8 @@ def received_bytes(work: Work, kind: str, devices: int) -> float:
     """Bytes that one of so many devices receives in a call by operations of a kind.
 
     All devices together receive, of arrays of one length, (p - 1) times a constant to gather, to reduce
-    or to reduce and scatter; to exchange all with all (p - 1) / p times one; and with a permutation p times
-    one, where what is exchanged is an edge, or as much as ever, where it is a share.
+    or to reduce and scatter; to exchange all with all (p - 1) / p times one; and with a permutation p
+    times one, where what is exchanged is an edge, or as much as ever, where it is a share.
     """
     at = work.most.devices
     seen = (work.most.received or {}).get(kind, 0.0)
