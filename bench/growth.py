@@ -65,8 +65,8 @@ def leading_key(kernel: Kernel, size: Size) -> str | None:
 
     It is seen at the smallest named size with the same keys, where inputs cost nothing.
     """
-    alike = [named for named in kernel.sizes.values() if set(named) == set(size)]
-    base = dict(min(alike, key=lambda named: math.prod(named.values()), default=size))
+    alike = [dict(named) for named in kernel.sizes.values() if set(named) == set(size)]
+    base = min(alike, key=lambda named: math.prod(named.values()), default=dict(size))
     shapes = _shapes(kernel, base)
     if not shapes:
         return None

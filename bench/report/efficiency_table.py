@@ -191,7 +191,7 @@ def _repeated(members: Sequence[Efficiency]) -> Iterator[str]:
 
 
 def _exchange(found: Efficiency) -> list[str]:
-    seen, words = found.sharding, []
+    seen, words = found.sharding, list[str]()
     if seen is None:
         return words
     if seen.communicated_bytes:

@@ -145,7 +145,7 @@ def _line(axes: Axes, members: Sequence[Efficiency], sign: Sign) -> None:
 
 def _legend(panels: Sequence[_Panel]) -> Iterator[str]:
     members = [one for panel in panels for one in panel.members]
-    yield "efficiency: times as fast as one device, a device"
+    yield "efficiency: times as fast as one device, over the devices"
     if any(one.speedup for one in members):
         yield "bars: 95% intervals of the pairs of forks"
     if any(one.kind == "weak" for one in members):
