@@ -175,9 +175,7 @@ def _grown(run: Run, members: Sequence[Efficiency]) -> Iterator[str]:
     for name in absent:
         counts = stated.get(name, {}).get("flops", {}).values()
         known = any(positive(count) for count in counts)
-        why = (
-            "no key of its size makes it longer along what is divided" if known else "it states no flops"
-        )
+        why = "no key of its size makes more work of what is divided" if known else "it states no flops"
         yield f"{visible(name)} has no weak scaling: {why}"
 
 

@@ -1,5 +1,7 @@
 """A size of more work: along what is divided, divided by the devices, and as much work as it says."""
 
+from dataclasses import replace
+
 import pytest
 
 from xpbench.bench import growth, registry
@@ -23,6 +25,17 @@ def test_the_key_that_grows_is_the_leading_length_of_the_largest_input(kernel: s
     assert leading_key(KERNELS[kernel], KERNELS[kernel].sizes["medium"]) == key
 
 
+def test_a_key_of_another_axis_does_not_grow() -> None:
+    kernel = replace(
+        KERNELS["matmul"],
+        inputs=lambda rng, d, n: (rng.random((n, d)),),
+        sizes={"small": {"d": 4, "n": 8}},
+        flops=lambda d, n: d * n,
+        traffic=None,
+    )
+    assert leading_key(kernel, {"d": 64, "n": 8}) == "n"
+
+
 def test_a_key_that_changes_no_input_does_not_grow() -> None:
     assert "steps" in KERNELS["gradient_descent"].sizes["medium"]
     found = grown(KERNELS["gradient_descent"], KERNELS["gradient_descent"].sizes["medium"], 4)
@@ -39,11 +52,14 @@ def test_cubic_work_grows_along_the_cube_root_to_a_length_that_the_devices_divid
     assert found.size["n"] % 32 == 0
     assert found.work == pytest.approx((found.size["n"] / 512) ** 3)
     assert abs(found.work / 2 - 1) <= growth.NEAR
-    eight = grown(KERNELS["matmul"], {"n": 512}, 8)
-    assert eight == Grown({"n": 1024}, "n", 8.0)
+    assert grown(KERNELS["matmul"], {"n": 512}, 8) == Grown({"n": 1024}, "n", 8.0)
+    small = grown(KERNELS["matmul"], {"n": 32}, 2)
+    assert small == Grown({"n": 40}, "n", 40**3 / 32**3), (
+        "a rounder length would be another amount of work"
+    )
 
 
-@pytest.mark.parametrize("times", [2, 4, 8])
+@pytest.mark.parametrize("times", [2, 3, 8])
 def test_every_grown_size_is_divided_and_its_work_is_told(times: int) -> None:
     for kernel in KERNELS.values():
         size = kernel.sizes.get("medium") or next(iter(kernel.sizes.values()))
