@@ -119,6 +119,9 @@ def doubts(work: Work) -> list[str]:
         for devices in several[:-1]:
             seen = (work.seen[devices].received or {}).get(kind, 0.0)
             expected = devices * received_bytes(work, kind, devices)
+            if not seen:
+                found.append(f"{kind} occurs on more than {devices} devices alone")
+                break
             if abs(seen - expected) > AGREE * max(seen, expected):
                 found.append(
                     f"{kind} on {devices} devices moved {_times(seen, expected)} what its law says"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from prediction_model import Network, Prediction, Work, doubts, predict, undivided
+from prediction_model import Network, Prediction, Work, doubts, predict, steps_of, undivided
 
 from xpbench.bench import growth, journal, registry, stats
 from xpbench.bench.case import Case
@@ -73,7 +73,7 @@ class Row:
 
     case: Case
     work: Work
-    predictions: tuple[Prediction, ...]
+    predictions: tuple[Prediction | None, ...]
     check: Prediction | None
     measured_s: float | None
     doubts: tuple[str, ...]
@@ -127,12 +127,14 @@ def here(run: Run) -> Network:
     """What joins the devices of the run's host: its memory, by the roofs that the run measured.
 
     Two devices share the rate with fresh memory, of which a byte received takes ``WRITTEN``; a step
-    costs what the smallest call of two devices does.
+    costs half of an exchange in which they add up numbers, which takes two.
     """
     peak = _peak(run, CHECKED)
-    if not peak.fresh_bytes or not peak.dispatch_s:
+    if not peak.fresh_bytes or not peak.exchange_s:
         raise _without_roofs(run)
-    return Network(min(peak.dispatch_s.values()), peak.fresh_bytes / WRITTEN / CHECKED)
+    return Network(
+        peak.exchange_s / steps_of("all-reduce", CHECKED), peak.fresh_bytes / WRITTEN / CHECKED
+    )
 
 
 def _smallest(run: Run) -> float:
@@ -169,20 +171,25 @@ def _row(
     work = Work(seconds, {1: alone, **seen}, positive(flops))
     unknown = work.most.communicated_bytes is None
     check = None if unknown or checked is None else predict(work, CHECKED, local, smallest)
-    predictions = () if unknown else tuple(predict(work, n, CLUSTER, smallest) for n in DEVICES)
-    return Row(
-        one, work, predictions, check, measured, (*doubts(work), *_undivided_lengths(one, kernel))
+    length, why = _length(one, kernel)
+    predictions = tuple(
+        None if unknown or length < n else predict(work, n, CLUSTER, smallest) for n in DEVICES
     )
+    return Row(one, work, predictions, check, measured, (*doubts(work), *why))
 
 
-def _undivided_lengths(case: Case, kernel: Kernel) -> Iterator[str]:
-    """Why the largest input may not be divided among more devices as it is among few."""
+def _length(case: Case, kernel: Kernel) -> tuple[int, list[str]]:
+    """The length that is divided, of the largest input, and why so many devices may not divide it."""
     size = dict(case.size)
     key = growth.leading_key(kernel, size)
     if key is None:
-        yield "no key of its size is the length of what is divided: more devices may divide nothing"
-    elif odd := [str(n) for n in DEVICES if size[key] % n]:
-        yield f"{key} = {size[key]} is not divided by {' or '.join(odd)}: taken as if it were"
+        return 0, ["no key of its size is the length of what is divided"]
+    length = size[key]
+    short = [str(n) for n in DEVICES if length < n]
+    odd = [str(n) for n in DEVICES if length >= n and length % n]
+    why = [f"{key} = {length} is too short for {' or '.join(short)} devices"] if short else []
+    why += [f"{key} = {length} is no multiple of {' or '.join(odd)}: taken as if it were"] if odd else []
+    return length, why
 
 
 def _origin(run: Run, found: Sequence[Row]) -> str:
@@ -200,7 +207,7 @@ def _networks(run: Run | None) -> str:
     ]
     if run is not None:
         source = (
-            f"roofs of the run: the smallest call on {CHECKED} devices, and fresh memory shared by "
+            f"roofs of the run: half an exchange that adds up numbers, and fresh memory shared by "
             f"{CHECKED}, {WRITTEN} bytes moved for each received"
         )
         lines.append(_network("this machine, for the check", here(run), source))
@@ -269,7 +276,8 @@ def _cells(row: Row) -> Iterator[str]:
     yield duration(row.work.seconds)
     yield percent(undivided(row.work)) if most is not None else "-"
     for index in range(len(DEVICES)):
-        yield _predicted(row, row.predictions[index]) if row.predictions else "not predicted"
+        told = row.predictions[index] if row.predictions else None
+        yield "not predicted" if told is None else _predicted(row, told)
     yield duration(row.check.seconds) if row.check else "-"
     yield duration(row.measured_s) if row.measured_s else "-"
     yield f"{100 * row.error:+.0f}%" if row.error is not None else "-"

@@ -148,9 +148,8 @@ def run(tmp_path: Path) -> journal.Run:
     for record in records:
         journal.append(tmp_path / "night", record)
     for devices in (1, 2):
-        roof = Roof(
-            "jax-sharded", f"{devices}xcpu", "float32", 1, "ieee", 0, 1e11, "n=2048", 2e10, 1.2e10, 2e-5
-        )
+        speeds = (1e11, "n=2048", 2e10, 1.2e10, 2e-5)
+        roof = Roof("jax-sharded", f"{devices}xcpu", "float32", 1, "ieee", 0, *speeds, exchange_s=4e-5)
         journal.append_roof(tmp_path / "night", roof)
     return journal.read(tmp_path / "night")
 
@@ -164,6 +163,22 @@ def test_the_check_is_the_model_with_the_memory_of_the_machine_for_a_network(
     assert rows["matmul"].check.seconds == pytest.approx(predicted)
     assert rows["matmul"].error == pytest.approx(predicted / 0.125 - 1)
     assert rows["covariance"].check.seconds == pytest.approx(predicted + 2e-5), "two steps, not one"
+
+
+def test_what_so_many_devices_cannot_divide_is_not_predicted(
+    script: ModuleType, run: journal.Run
+) -> None:
+    short = replace(run.cases[0], size=(("n", 512),))
+    told = [replace(m, case=replace(short, device=m.case.device)) for m in run.measurements[:2]]
+    header = {**run.header, "cases": [m.case.to_json() for m in told]}
+    (row,) = script.rows(replace(run, header=header, measurements=tuple(told)))
+    assert row.predictions[0].devices == 64
+    assert row.predictions[1] is None
+    assert row.doubts == ("n = 512 is too short for 1024 devices",)
+    odd = [replace(m, case=replace(m.case, size=(("n", 2000),))) for m in told]
+    header = {**run.header, "cases": [m.case.to_json() for m in odd]}
+    (row,) = script.rows(replace(run, header=header, measurements=tuple(odd)))
+    assert row.doubts == ("n = 2000 is no multiple of 64 or 1024: taken as if it were",)
 
 
 def test_the_page_says_that_it_predicts_and_by_how_much_it_erred_here(

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from xpbench.bench import dividing, journal, processor
+from xpbench.bench import dividing, journal, processor, registry
+from xpbench.bench.backend import Setting
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.plan import Request
 
@@ -174,3 +175,27 @@ def test_a_process_is_bound_to_as_many_cpus_as_it_asks_for_and_there_are(wanted:
     most = min(wanted, len(processor.available_cpus()))
     assert json.loads(said) == [most, most]
     assert processor.bind(None) is None
+
+
+EXCHANGE = """
+import json
+from xpbench.bench import registry, roofs
+from xpbench.bench.backend import Setting
+roofs.SECONDS, roofs.LARGEST_MATMUL, roofs.SMALLEST_ARRAY = 0.005, 512, 2**18
+backend = registry.find().backends["jax-sharded"]
+backend.load(Setting(device="2xcpu"))
+found = roofs.measure(backend, "float32", "ieee", 1, 2**16)
+print(json.dumps([found.exchange_s, found.dispatch_s]))
+"""
+
+
+def test_the_roofs_of_several_devices_tell_how_long_an_exchange_takes() -> None:
+    variables = registry.find().backends["jax-sharded"].environment(Setting(device="2xcpu"))
+    command = [sys.executable, "-c", EXCHANGE]
+    done = subprocess.run(
+        command, env={**os.environ, **variables}, capture_output=True, text=True, check=True
+    )
+    exchange, dispatch = json.loads(done.stdout)
+    # Two threads meet, which no machine does in a tenth of a microsecond, nor takes a tenth of a second.
+    assert 1e-7 < exchange < 0.1
+    assert 1e-7 < dispatch < 0.1
