@@ -31,8 +31,8 @@ CHECKED = 2
 CLUSTER = Network(latency_s=0.6e-6, bytes_per_s=25e9)
 """A port of 200 Gb/s for each device; the figures are those of ``SOURCE``."""
 SOURCE = (
-    "NVIDIA, *ConnectX-6 adapter cards, user manual*: ports of 200 Gb/s, below 600 ns "
-    "([introduction](https://docs.nvidia.com/networking/display/ConnectX6EN/Introduction))"
+    "NVIDIA, *ConnectX-6 adapter cards, user manual*, introduction: ports of 200 Gb/s, below 600 ns "
+    "(`docs.nvidia.com/networking/display/ConnectX6EN`)"
 )
 WRITTEN = 3
 """A byte that one device of a host gets from another is read, and written where it is read before."""
