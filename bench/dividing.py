@@ -110,7 +110,8 @@ def _home(backend: str) -> str:
 def _with_grown(plan: Plan) -> tuple[Plan, dict[str, str]]:
     """``plan`` with the cases of weak scaling behind those of strong, and why kernels have none."""
     most = memory.limit()
-    cases, unfit, reasons = list(plan.cases), dict(plan.unfit), dict[str, str]()
+    cases = {str(case): case for case in plan.cases}
+    unfit, reasons = dict(plan.unfit), dict[str, str]()
     for case in plan.cases:
         kernel, devices = plan.registry.kernels[case.kernel], device.count_of(case.device)
         if devices == 1:
@@ -120,7 +121,9 @@ def _with_grown(plan: Plan) -> tuple[Plan, dict[str, str]]:
             reasons[case.kernel] = grown
             continue
         name = growth.name_of(case.size_name or case.size_text, devices)
-        cases.append(replace(case, size=tuple(grown.size.items()), size_name=name))
+        larger = replace(case, size=tuple(grown.size.items()), size_name=name)
+        # A size that was asked for too is measured once, under the name that tells what it grew from.
+        cases[str(larger)] = larger
         if reason := memory.too_large(kernel, grown.size, most):
-            unfit[cases[-1]] = reason
-    return replace(plan, cases=tuple(cases), unfit=unfit), reasons
+            unfit[larger] = reason
+    return replace(plan, cases=tuple(cases.values()), unfit=unfit), reasons

@@ -10,10 +10,15 @@ from typing import Any
 
 import pytest
 
-from xpbench.bench import dividing, journal, processor, registry
+from xpbench.bench import beginning, dividing, journal, processor, registry
 from xpbench.bench.backend import Setting
+from xpbench.bench.case import Case
+from xpbench.bench.efficiency import efficiencies
 from xpbench.bench.exceptions import XpbenchError
+from xpbench.bench.journal import Run
+from xpbench.bench.measurement import Measurement
 from xpbench.bench.plan import Request
+from xpbench.bench.preparation import Plan
 
 pytest.importorskip("jax")
 
@@ -158,6 +163,30 @@ def test_strong_alone_plans_no_larger_work() -> None:
     assert [case.size_name for case in strong.cases] == ["small", "small"]
     assert [case.size_name for case in both.cases] == ["small", "small", "small x2"]
     assert both.settings.together == "kernel"
+
+
+def test_a_size_that_another_grows_into_is_measured_once(tmp_path: Path) -> None:
+    request = Request(dtypes=("float32",), sizes=("batch=64", "batch=128"))
+    plan, _ = dividing.prepare(
+        ["batched_matmul"], "1,2", "jax-sharded", request, roofs=False, seconds=0.01
+    )
+    ids = [str(case) for case in plan.cases]
+    assert len(set(ids)) == len(ids) == 5, "64 and 128 on one device, 64, 128 and 256 on two"
+    times = {"64": 1.0, "128": 2.0, "256": 4.0}
+    found = efficiencies(Run(tmp_path, _header(plan), tuple(_timed(case, times) for case in plan.cases)))
+    assert [(e.kind, e.several.size[0][1]) for e in found] == [
+        *(("strong", 64), ("strong", 128), ("weak", 128), ("weak", 256)),
+    ]
+
+
+def _header(plan: Plan) -> dict[str, Any]:
+    kernels = beginning.kernels_of(plan.registry, plan.cases)
+    cases = [case.to_json() for case in plan.cases]
+    return {"cases": cases, "kernels": kernels, "settings": {}, "machine": {}}
+
+
+def _timed(case: Case, times: dict[str, float]) -> Measurement:
+    return Measurement(case, 0, "ok", samples=(times[str(case.size[0][1])],))
 
 
 BIND = """
