@@ -44,7 +44,9 @@ def sentence(run: Run) -> str | None:
     if not figures:
         return None
     last = figures[-1].size_name
-    chosen = [mean for mean in figures if mean.size_name == last]
+    figures = [mean for mean in figures if mean.size_name == last]
+    # Devices that share a processor say more of it than of the kernels.
+    chosen = [mean for mean in figures if mean.worst.ideal >= 1] or figures
     told = [
         f"{mean.device} {percent(mean.value)} of {mean.kernels} that "
         f"{'gather' if mean.gathered else 'gather nothing'}"
@@ -94,18 +96,22 @@ def _records(row: Sequence[Efficiency]) -> Iterator[dict[str, Any]]:
 
 
 def _place(one: Case, case: Case, ideal: float) -> dict[str, Any]:
-    device = visible(case.device)
     return {
         "run": None,
         "kernel": visible(one.kernel),
         "size": visible(one.size_text),
         # The layout makes a column of each backend, and leaves the usual device out of its head.
-        "backend": device if ideal >= 1 else f"{device} of {percent(ideal)}",
+        "backend": _head(case.device, ideal),
         "device": "cpu",
         "dtype": one.dtype,
         "threads": one.threads,
         "precision": one.precision,
     }
+
+
+def _head(device: str, ideal: float) -> str:
+    """What stands over a column: the devices, and where it is not all, what their processors allow."""
+    return visible(device) if ideal >= 1 else f"{visible(device)} of {percent(ideal)}"
 
 
 def _cell(record: Mapping[str, Any]) -> Cell:
@@ -236,7 +242,8 @@ def _mean_grids(figures: Sequence[Mean]) -> Iterator[Grid]:
         by_device = {mean.device: mean for mean in members}
         shown.append((label, *(_mean_cell(by_device.get(device)) for device in devices)))
     if shown:
-        heads = tuple(map(visible, devices))
+        ideals = {mean.device: mean.worst.ideal for mean in figures}
+        heads = tuple(_head(device, ideals[device]) for device in devices)
         yield Grid("overall · geometric mean over kernels", ("", *heads), tuple(shown))
 
 
