@@ -12,8 +12,8 @@ from xpbench.bench.preparation import Plan
 
 FORKS = 6
 """An interval of 95 % takes six pairs."""
-CHUNK_SECONDS = 12.0
-"""What is compared has its turns close to each other."""
+CHUNK_SECONDS = 30.0
+"""What is compared has its turns close to each other, in processes whose start does not cost more."""
 THREADS = 1
 """A device of a host is a CPU's worth, unless told otherwise."""
 
