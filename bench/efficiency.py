@@ -23,6 +23,9 @@ from xpbench.bench.sharding import Sharding
 from xpbench.bench.stats import Ratio
 
 Kind = Literal["strong", "weak"]
+SHORTEST, LONGEST = 1e-12, 1e12
+"""Seconds of a call, and times the work of another size: what lies beyond no machine has measured, and
+no float could hold all ratios of."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class Efficiency:
         counts = [positive(seen.device_flops) if seen else None for seen in both]
         if self.kind == "weak" or counts[0] is None or counts[1] is None:
             return None
-        return counts[0] * self.devices / counts[1]
+        return _bounded(self.devices * (counts[0] / counts[1]))
 
 
 @dataclass(frozen=True)
@@ -153,7 +156,7 @@ def _efficiency(
     run: Run, records: Mapping[Case, list[Measurement]], kind: Kind, one: Case, several: Case
 ) -> Efficiency:
     of_one, of_several = records.get(one, []), records.get(several, [])
-    one_s, several_s = seconds_by_fork(of_one), seconds_by_fork(of_several)
+    one_s, several_s = _times_of(of_one), _times_of(of_several)
     work = 1.0 if kind == "strong" else _work(run, one, several)
     shared = sorted(one_s.keys() & several_s.keys())
     ratio = stats.paired_ratio([one_s[f] for f in shared], [several_s[f] for f in shared])
@@ -186,7 +189,16 @@ def _like(case: Case, size: str) -> tuple[object, ...]:
 def _work(run: Run, one: Case, several: Case) -> float | None:
     counts = run.header["kernels"].get(one.kernel, {}).get("flops", {})
     before, after = (positive(counts.get(case.size_text)) for case in (one, several))
-    return after / before if before and after else None
+    return _bounded(after / before) if before and after else None
+
+
+def _bounded(value: float) -> float | None:
+    return value if SHORTEST <= value <= LONGEST else None
+
+
+def _times_of(records: Sequence[Measurement]) -> dict[int, float]:
+    seconds = seconds_by_fork(records)
+    return {fork: time for fork, time in seconds.items() if _bounded(time) is not None}
 
 
 def _times(ratio: Ratio, factor: float) -> Ratio:

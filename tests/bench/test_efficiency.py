@@ -231,3 +231,22 @@ def test_a_kernel_that_could_not_be_measured_is_still_named(runs: Any) -> None:
     sheet = efficiency_sheet(runs.store(timed(runs, case(runs, "1xcpu"), 8e-3), absent))
     assert sheet is not None
     assert "too few devices" in as_markdown(sheet)
+
+
+@pytest.mark.parametrize("seconds", [1e-300, 1e300])
+def test_a_time_that_no_machine_takes_is_none(runs: Any, seconds: float) -> None:
+    run = runs.store(timed(runs, case(runs, "1xcpu"), 8e-3), timed(runs, case(runs, "2xcpu"), seconds))
+    (one,) = efficiency.efficiencies(run)
+    assert one.value is None
+    assert list(efficiency.means([one])) == []
+    assert efficiency_sheet(run) is not None
+
+
+@pytest.mark.parametrize("flops", [(1e-300, 1e300), (1e300, 1e-300)])
+def test_work_that_no_float_can_compare_is_not_known(scaled: Run, flops: tuple[float, float]) -> None:
+    counts = scaled.header["kernels"]["gram"]["flops"]
+    counts["n=1000,d=8"], counts["n=1900,d=8"] = flops
+    assert found(scaled)["gram", "weak", "2xcpu"].value is None
+    sheet = efficiency_sheet(scaled)
+    assert sheet is not None
+    assert "its flops are not known" in as_markdown(sheet)
