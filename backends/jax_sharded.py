@@ -30,8 +30,8 @@ class JaxSharded(Jax):
     call of LAPACK.
 
     The ``threads`` of a setting are those of each device. XLA has one pool for all devices of a process,
-    and a thread for each device besides: only a process that is bound to as many CPUs as its devices
-    have threads gives each its share, and one device no more than that.
+    of as many threads as devices at least, and a thread for each device besides: only a process that is
+    bound to as many CPUs as its devices have threads gives each its share, and one device no more.
     """
 
     name = "jax-sharded"
