@@ -22,7 +22,7 @@ from xpbench.bench.preparation import Plan
 
 pytest.importorskip("jax")
 
-OPTIONS = ("--size", "n=512", "--forks", "1", "--time", "0.005", "--no-roofs", "--quiet", "--out", "run")
+OPTIONS = ("--size", "n=256", "--forks", "1", "--time", "0.005", "--no-roofs", "--quiet", "--out", "run")
 
 
 @pytest.fixture(scope="module")
