@@ -3,16 +3,15 @@
 import math
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from xpbench.backends.jax import PLATFORMS, Jax
-from xpbench.bench import device, machine
+from xpbench.bench import device, machine, threads
 from xpbench.bench.backend import Setting
 from xpbench.bench.clock import as_sequence
-from xpbench.bench.collectives import Traffic, traffic
+from xpbench.bench.collectives import Traffic, library_calls, traffic
 from xpbench.bench.exceptions import Unsupported
 from xpbench.bench.followers import LOOPBACK, Followers, Repeated
 from xpbench.bench.member import Seat
@@ -35,6 +34,10 @@ class JaxSharded(Jax):
     its inputs are, and XLA's partitioner gathers what an operation cannot work on in parts, such as a
     call of LAPACK. Of several processes this one leads, and the others repeat what it does (see
     ``followers``); in them, and where there is one alone, ``_others`` is empty.
+
+    The ``threads`` of a setting are those of each device. XLA has one pool for all devices of a process,
+    of as many threads as devices at least, and a thread for each device besides: only a process that is
+    bound to as many CPUs as its devices have threads gives each its share, and one device no more.
     """
 
     name = "jax-sharded"
@@ -47,13 +50,23 @@ class JaxSharded(Jax):
 
     def environment(self, setting: Setting) -> dict[str, str]:
         asked = device.parse(setting.device)
-        share = max(1, setting.threads // asked.processes)
-        variables = super().environment(replace(setting, threads=share))
+        variables = super().environment(setting)
         if asked.kind != "cpu":
             return variables
         kept = [f for f in os.environ.get("XLA_FLAGS", "").split() if not f.startswith(f"{DIVIDED}=")]
-        variables |= {"XLA_FLAGS": " ".join([*kept, f"{DIVIDED}={asked.count}"])}
+        share = max(machine.available_cpus(), setting.threads) // asked.processes
+        pool = max(1, min(asked.count * setting.threads, share))
+        # All devices call LAPACK at once, each with threads of its own.
+        variables |= threads.variables(max(1, pool // asked.count))
+        variables |= {
+            "NPROC": str(pool),
+            "XLA_FLAGS": " ".join([*kept, f"{DIVIDED}={asked.count}"]),
+        }
         return variables | (_BETWEEN_PROCESSES if asked.processes > 1 else {})
+
+    def cpus(self, setting: Setting) -> int | None:
+        asked = device.parse(setting.device)
+        return asked.total * setting.threads if asked.kind == "cpu" else None
 
     def devices(self) -> list[str]:
         import jax
@@ -176,7 +189,8 @@ class JaxSharded(Jax):
             # A calibration's twin, which calls several times.
             return None
         program = lower(*arrays).compile()
-        seen: Traffic = traffic(program.as_text(), self._mesh.size)
+        text = program.as_text()
+        seen: Traffic = traffic(text, self._mesh.size)
         divided = [array.nbytes for array in arrays if not array.sharding.is_fully_replicated]
         memory = program.memory_analysis()
         return Sharding(
@@ -188,6 +202,10 @@ class JaxSharded(Jax):
             reason=seen.reason,
             operations=seen.operations,
             device_bytes=_bytes_of(memory),
+            received=seen.received,
+            performed=seen.performed,
+            device_flops=_flops_of(program),
+            library_calls=library_calls(text),
         )
 
     def peak_bytes(self) -> int | None:
@@ -306,3 +324,11 @@ def _bytes_of(memory: Any) -> int | None:
         return None
     held = (memory.argument_size_in_bytes, memory.output_size_in_bytes, memory.temp_size_in_bytes)
     return int(sum(held) - memory.alias_size_in_bytes)
+
+
+def _flops_of(program: Any) -> float | None:
+    """The operations of one device's part of a program, by XLA's count; ``None`` where it has none."""
+    counted = program.cost_analysis()
+    counted = counted[0] if isinstance(counted, list) and counted else counted
+    flops = counted.get("flops") if isinstance(counted, dict) else None
+    return float(flops) if flops is not None and 0 <= flops < math.inf else None

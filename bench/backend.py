@@ -73,6 +73,11 @@ class Backend:
         """The environment variables that must stand before the library is imported."""
         return {}
 
+    def cpus(self, setting: Setting) -> int | None:
+        """To how many CPUs a process that measures is bound, at most all that it may use; ``None``: to
+        none. For libraries that no variable keeps to their threads. Must not import the library."""
+        return None
+
     def unusable(self) -> str | None:
         """Why this process cannot use the library, with the cure; ``None`` where it can."""
         if importlib.util.find_spec(self.library) is None:

@@ -1,6 +1,6 @@
 """Which combination is measured: a kernel at a size, on a backend and a device, in a dtype."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -49,3 +49,11 @@ class Case:
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "Case":
         return cls(**{**record, "size": tuple(record["size"].items())})
+
+
+TOGETHER: Mapping[str, Callable[[Case], tuple[object, ...]]] = {
+    "row": lambda case: case.row,
+    "kernel": lambda case: (case.kernel, case.dtype, case.threads, case.precision),
+}
+"""By a word for it, what the cases have in common that are measured close to each other in time: where a
+size is compared with another, those of a whole kernel."""

@@ -20,6 +20,7 @@ from xpbench.bench.commands.doctor import doctor
 from xpbench.bench.commands.larger import larger
 from xpbench.bench.commands.plot import plot
 from xpbench.bench.commands.report import report
+from xpbench.bench.commands.scaling import scaling
 from xpbench.bench.commands.table import table
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.options import (
@@ -254,6 +255,7 @@ app.command(epilog="Example: xpbench compare results/before results/after --form
 app.command(epilog="Example: xpbench ab old/.venv new/.venv matmul svd --backend numpy")(ab)
 app.command(epilog="Example: xpbench crossover matmul --backend numpy --backend jax")(crossover)
 app.command(epilog="Example: xpbench cost gradient_descent pca --backend torch")(cost)
+app.command(epilog="Example: xpbench scaling matmul pca_eigh --devices 1,2,4 --size large")(scaling)
 app.command(epilog="Example: xpbench doctor --threads 4")(doctor)
 app.command(epilog="Example: xpbench calibrate --backend numpy --comparisons 40")(calibrate)
 app.command(epilog="Example: xpbench check results/published/*/ --strict")(check)

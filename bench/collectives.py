@@ -17,17 +17,22 @@ _CALLED = re.compile(r"\b(?:calls|to_apply|true_computation|false_computation)=%
 _BRANCHES = re.compile(r"\bbranch_computations=\{([^}]*)\}")
 _WHILE = re.compile(r"\bcondition=%?([\w.\-]+), body=%?([\w.\-]+)")
 _TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"')
+_TARGET = re.compile(r'\bcustom_call_target="((?:lapack|blas|cu|hip|roc)\w*)"')
 
 
 @dataclass(frozen=True)
 class Traffic:
     """``total`` bytes that all devices together receive at least in a call, ``None`` for the ``reason``
-    given; the bytes of the arrays ``gathered``, and how many ``operations`` of each kind are written."""
+    given; the bytes of the arrays ``gathered``, and how many ``operations`` of each kind are written.
+    ``received`` are the bytes by kind, and ``performed`` tells how often a call comes to one of a kind;
+    both are empty where the total is not known."""
 
     total: float | None
     reason: str
     gathered: tuple[float, ...]
     operations: Mapping[str, int]
+    received: Mapping[str, float]
+    performed: Mapping[str, float]
 
 
 def traffic(program: str, devices: int) -> Traffic:
@@ -42,7 +47,8 @@ def traffic(program: str, devices: int) -> Traffic:
     operations: Counter[str] = Counter()
     gathered: list[float] = []
     reasons: dict[str, None] = {}
-    total = 0.0
+    received: dict[str, float] = {}
+    performed: dict[str, float] = {}
     for times, line in _lines(computations, entry, 1.0, ()):
         match = _OPERATION.search(line)
         if match is None:
@@ -57,9 +63,19 @@ def traffic(program: str, devices: int) -> Traffic:
         elif kind not in KINDS or group is None:
             reasons[f"the bytes of {kind} are not counted"] = None
         else:
-            total += times * _received(kind, size, group, devices, line)
-    reason = "; ".join(reasons)
-    return Traffic(None if reason else total, reason, tuple(gathered), dict(operations))
+            performed[kind] = performed.get(kind, 0.0) + times
+            moved = times * _received(kind, size, group, devices, line)
+            received[kind] = received.get(kind, 0.0) + moved
+    if reason := "; ".join(reasons):
+        return Traffic(None, reason, tuple(gathered), dict(operations), {}, {})
+    total = sum(received.values(), 0.0)
+    return Traffic(total, "", tuple(gathered), dict(operations), received, performed)
+
+
+def library_calls(program: str) -> dict[str, int]:
+    """How often a ``program`` calls each routine of LAPACK, BLAS and the makers' like: what XLA's
+    partitioner cannot divide, so that every device that comes to one makes the whole call."""
+    return dict(Counter(_TARGET.findall(program)))
 
 
 def _received(kind: str, size: float, group: int, devices: int, line: str) -> float:

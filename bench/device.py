@@ -78,3 +78,9 @@ def singles(text: str) -> list[str]:
 def is_host(text: str) -> bool:
     """Whether a device of that name is the host's processor, or a part of it."""
     return kind_of(text) == "cpu"
+
+
+def is_counted(text: str) -> bool:
+    """Whether a name says how many devices it stands for, as ``1xcpu`` does and ``cpu`` does not."""
+    match = _NAME.fullmatch(text)
+    return match is not None and match[1] is not None

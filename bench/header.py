@@ -92,6 +92,7 @@ LATER_SETTINGS: Mapping[str, Form] = {
         "a number of seconds above 0",
         lambda value: type(value) in (int, float) and 0 < value < 1e9,
     ),
+    "together": _is_one_of("row", "kernel"),
 }
 MACHINE: Mapping[str, Form] = {
     "id": ("eight hexadecimal digits", lambda value: _matches(r"[0-9a-f]{8}", value)),

@@ -49,6 +49,11 @@ class Job:
         settings = self.settings
         return list(
             schedule(
-                grouped, self.fork_range, settings.seed, lambda case: weights[str(case)], settings.chunk
+                grouped,
+                self.fork_range,
+                settings.seed,
+                lambda case: weights[str(case)],
+                settings.chunk,
+                settings.together,
             )
         )

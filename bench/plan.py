@@ -11,7 +11,7 @@ from typing import Any
 from xpbench.bench import energy
 from xpbench.bench.backend import Backend, Setting
 from xpbench.bench.cards import ORDERED_CARDS
-from xpbench.bench.case import DTYPES, Case
+from xpbench.bench.case import DTYPES, TOGETHER, Case
 from xpbench.bench.device import is_host, kind_of
 from xpbench.bench.exceptions import XpbenchError, one_line
 from xpbench.bench.kernel import Kernel
@@ -95,7 +95,7 @@ class Settings:
     device as the call before left them (``hot``) or emptied (``cold``), ``energy`` whether the first
     fork measures what a call on a card takes. ``chunk`` is how many seconds of work all environments
     share before each has another turn: the shorter, the more drift they share, and the more processes
-    there are.
+    there are; ``together`` is a key of ``case.TOGETHER``, and no chunk divides what belongs so together.
     """
 
     forks: int
@@ -111,6 +111,7 @@ class Settings:
     cache: str = "hot"
     energy: bool = False
     chunk: float = CHUNK_SECONDS
+    together: str = "row"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -312,21 +313,23 @@ def schedule(
     seed: int,
     seconds_of: Callable[[Case], float],
     chunk: float = CHUNK_SECONDS,
+    together: str = "row",
 ) -> Iterator[Visit]:
     """The visits of the ``forks`` of a run, in their order.
 
     A fork is cut into chunks of so many seconds; within one every environment measures the same
-    rows back to back, so that drift is shared. Rows, environments and cases are shuffled anew in
-    every fork.
+    rows back to back, so that drift is shared. Rows, or what else belongs ``together``,
+    environments and cases are shuffled anew in every fork.
     """
+    key = TOGETHER[together]
     for fork in forks:
         shuffle = random.Random(f"{seed} {fork}")
-        chunks = _chunks(grouped, seconds_of, shuffle, chunk)
-        chunk_of = {row: number for number, rows in enumerate(chunks) for row in rows}
+        chunks = _chunks(grouped, seconds_of, shuffle, chunk, key)
+        chunk_of = {group: number for number, groups in enumerate(chunks) for group in groups}
         parts: dict[Environment, list[list[Case]]] = {place: [[] for _ in chunks] for place in grouped}
         for environment, members in grouped.items():
             for case in members:
-                parts[environment][chunk_of[case.row]].append(case)
+                parts[environment][chunk_of[key(case)]].append(case)
         for number in range(len(chunks)):
             order = list(grouped)
             shuffle.shuffle(order)
@@ -345,10 +348,11 @@ def _chunks(
     seconds_of: Callable[[Case], float],
     shuffle: random.Random,
     chunk: float,
+    key: Callable[[Case], tuple[object, ...]],
 ) -> list[set[tuple[Any, ...]]]:
     seconds: dict[tuple[Any, ...], float] = {}
     for case in _all(grouped.values()):
-        seconds[case.row] = seconds.get(case.row, 0.0) + seconds_of(case)
+        seconds[key(case)] = seconds.get(key(case), 0.0) + seconds_of(case)
     rows = list(seconds)
     shuffle.shuffle(rows)
     chunks: list[set[tuple[Any, ...]]] = []

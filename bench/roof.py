@@ -26,7 +26,8 @@ class Roof:
     lines unread, and the second is the rate of a copy. ``dispatch_s`` is the time of the smallest call,
     awaited. ``None`` is what could not be measured. ``array_bytes`` is the size of the arrays of the
     bandwidths, ``cache_bytes`` that of the device's last cache, ``timed_s`` the seconds of all calls.
-    ``product_bits`` are those that products of float32 keep (see ``product_bits``).
+    ``product_bits`` are those that products of float32 keep (see ``product_bits``). ``exchange_s`` is
+    the time in which several devices add up one number of each, within a call.
     """
 
     backend: str
@@ -44,6 +45,7 @@ class Roof:
     cache_bytes: int | None = None
     timed_s: float = 0.0
     product_bits: float | None = None
+    exchange_s: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -80,6 +82,7 @@ class Roof:
             roof.fresh_bytes,
             roof.dispatch_s,
             roof.product_bits,
+            roof.exchange_s,
         )
         if not all(f is None or (isinstance(f, int | float) and 0 < f < math.inf) for f in figures):
             raise XpbenchError("a roof is malformed: its figures must be positive numbers or null")

@@ -25,7 +25,7 @@ class Peak:
     Units as in :class:`xpbench.bench.roof.Roof`; ``dispatch_s`` is by backend. ``drift`` is how many
     times as fast the last fork was as the first, by the products of the backends that were in both.
     ``array_bytes`` is the size of the arrays that the best bandwidth was reached with, ``cache_bytes``
-    that of the device's last cache.
+    that of the device's last cache, ``exchange_s`` the shortest exchange among several devices.
     """
 
     matmul_flops: float | None
@@ -38,6 +38,7 @@ class Peak:
     drift: float | None
     array_bytes: int | None = None
     cache_bytes: int | None = None
+    exchange_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,8 @@ def vendor(machine: Mapping[str, Any], key: Key) -> tuple[float | None, float | 
     device, dtype, threads, precision = key
     if is_host(device):
         core = (machine.get("vendor_peak_flops") or {}).get(dtype)
-        cores = min(threads, machine.get("cores") or threads)
+        wanted = threads * count_of(device)
+        cores = min(wanted, machine.get("cores") or wanted)
         return (core * cores if core else None), None
     cards = machine.get("cards") or []
     index = int(device.partition(":")[2] or 0)
@@ -179,6 +181,7 @@ def _peak(group: list[Roof]) -> Peak:
         drift=_drift(group),
         array_bytes=reused.array_bytes,
         cache_bytes=max((roof.cache_bytes for roof in group if roof.cache_bytes), default=None),
+        exchange_s=min((roof.exchange_s for roof in group if roof.exchange_s), default=None),
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from xpbench.bench import clock, floating, product_bits
 from xpbench.bench.backend import Backend
-from xpbench.bench.device import is_host
+from xpbench.bench.device import count_of, is_host
 from xpbench.bench.roof import CACHE_TIMES, FALLBACK_CACHE, Roof
 
 SECONDS = 0.05
@@ -26,6 +26,8 @@ SMALLEST_ARRAY, LARGEST_ARRAY = 64 * 2**20, 128 * 2**20
 LARGEST_CARD_ARRAY = 2**30
 QUEUED = 4
 """Calls on a card that are awaited together, so that launching the next hides behind the one at work."""
+EXCHANGES, EXCHANGED = 100, 256
+"""Exchanges in a call, and the entries that each device adds up before one."""
 
 Call = Callable[[], Any]
 
@@ -44,6 +46,7 @@ def measure(backend: Backend, dtype: str, precision: str, fork: int, cache_bytes
     dispatch = _tried(lambda: _dispatch(backend, dtype, watch))
     reached: list[float | None] = []
     on_card = not is_host(backend.setting.device)
+    several = count_of(backend.setting.device) > 1
     fresh, n = None, side(dtype, cache_bytes, LARGEST_CARD_ARRAY if on_card else LARGEST_ARRAY)
     if fork == 0:
         x = _tried(lambda: backend.borrow(_zeros(dtype, n)))
@@ -66,6 +69,7 @@ def measure(backend: Backend, dtype: str, precision: str, fork: int, cache_bytes
         cache_bytes=cache_bytes,
         timed_s=watch.seconds,
         product_bits=_tried(lambda: product_bits.measure(backend)) if dtype == "float32" else None,
+        exchange_s=_tried(lambda: _exchange(backend, dtype, watch)) if several else None,
     )
 
 
@@ -161,6 +165,19 @@ def _dispatch(backend: Backend, dtype: str, watch: _Watch) -> float:
             call()
 
     return watch.shortest(hundred) / 100
+
+
+def _exchange(backend: Backend, dtype: str, watch: _Watch) -> float:
+    """Seconds in which the devices add up one number of each: of a loop of so many sums, each of which
+    needs the one before it, its share of the shortest call."""
+    xp = backend.xp
+    x = backend.put(np.zeros(EXCHANGED * count_of(backend.setting.device), dtype))
+
+    def summed(x: Any) -> Any:
+        return xp.fori_loop(EXCHANGES, lambda _, s: xp.sum(xp.maximum(x, s)), xp.sum(x))
+
+    several = backend.compile(summed)
+    return watch.shortest(_awaited(backend, lambda: several(x))) / EXCHANGES
 
 
 def _awaited(backend: Backend, call: Call) -> Call:

@@ -12,6 +12,7 @@ from xpbench.bench import (
     clock,
     journal,
     noise,
+    processor,
     registry,
     roofs,
 )
@@ -121,6 +122,7 @@ def main(task_file: str) -> None:
     task = Task.read(Path(task_file))
     found = registry.find(task.files)
     backend = found.backend(task.backend)
+    bound = processor.bind(backend.cpus(task.setting))
     try:
         backend.load(task.setting)
     except Unsupported as reason:
@@ -130,7 +132,7 @@ def main(task_file: str) -> None:
         _give_up(task, say, "failed", f"{backend.library} could not be loaded: {one_line(error)}")
         return
     say(event="ready")
-    in_force = backend.in_force()
+    in_force = backend.in_force() | ({"cpus": bound} if bound is not None else {})
     if task.seconds > 0:
         in_force |= noise.before_a_worker()
 

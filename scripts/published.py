@@ -21,6 +21,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import compile_times
+import predictions
 from published_page import Entry, index
 from rich.console import Console
 
@@ -31,8 +32,8 @@ from xpbench.bench.checking.sums import sums
 from xpbench.bench.cli import app
 from xpbench.bench.commands.table import table
 from xpbench.bench.journal import HEADER, Run
+from xpbench.bench.report import cost_table, efficiency_table
 from xpbench.bench.report.calibration_table import as_table, rate_words
-from xpbench.bench.report.cost_table import cost_sheet, sentence
 from xpbench.bench.report.markdown import as_markdown, escape
 from xpbench.bench.report.overall import overall
 from xpbench.bench.report.provenance import library_versions
@@ -98,6 +99,8 @@ def made(root: Path) -> Iterator[tuple[Path, bytes]]:
         yield Path(picture.file), drawn(picture, root)
     for suite in (run for run in runs if run.name == SUITE):
         yield Path("docs/compile-times.md"), compile_times.page(suite).encode()
+    sharded = next((run for run in runs if run.name == predictions.PUBLISHED), None)
+    yield Path("docs/predictions.md"), predictions.page(sharded).encode()
 
 
 def summed(run: Run, table_of_run: bytes) -> bytes:
@@ -117,12 +120,12 @@ def published(root: Path) -> list[Run]:
 
 def tables(run: Run) -> str:
     """The tables of a run in Markdown, as ``xpbench table --format md`` writes them, below what it costs
-    to write once, where the run tells that."""
-    costs = cost_sheet(run)
+    to write once and what several devices are worth, where the run tells that."""
+    sheets = (cost_table.cost_sheet(run), efficiency_table.efficiency_sheet(run))
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "table.md"
         table([run.path], form="md", out=file)
-        return (as_markdown(costs) + "\n" if costs else "") + file.read_text()
+        return "".join(f"{as_markdown(told)}\n" for told in sheets if told) + file.read_text()
 
 
 def calibrated(run: Run) -> tuple[str, str]:
@@ -174,8 +177,9 @@ def entry(run: Run, found: tuple[str, str] | None) -> Entry:
 
 def verdict(run: Run) -> str:
     """The run in a sentence, as its page or its table of costs begins."""
-    if (said := sentence(run)) is not None:
-        return said
+    for told in (cost_table.sentence, efficiency_table.sentence):
+        if (said := told(run)) is not None:
+            return said
     rows = prepared(records(summarise([run])))
     return str(next(iter(verdicts(rows, overall([run])).values()), ""))
 

@@ -11,7 +11,7 @@ from xpbench.bench.case import Case
 from xpbench.bench.checking.contents import shown
 from xpbench.bench.checking.finding import ERROR, NOTE, WARNING, Finding
 from xpbench.bench.checking.header import forks_planned, looks_planned
-from xpbench.bench.device import count_of, is_host
+from xpbench.bench.device import count_of
 from xpbench.bench.header import part_of
 from xpbench.bench.journal import JOURNAL
 from xpbench.bench.measurement import Measurement
@@ -217,20 +217,16 @@ def in_force(lines: Sequence[Line]) -> Iterator[Finding]:
             yield Finding(WARNING, "in force", says, place)
         for key, value in m.in_force.items():
             if key == "threads" or (key.endswith("_threads") and not key.endswith("_least_threads")):
-                yield from _threads(_threads_of(asked, key), key, value, place)
+                yield from _threads(asked, key, value, place)
         if m.in_force.get("x64") is False and asked.dtype == "float64":
             yield Finding(ERROR, "in force", "is of float64, which was switched off", place)
         yield from _precision(asked.precision, m.in_force, place)
 
 
-def _threads_of(case: Case, key: str) -> int:
-    """How many threads a case should have: a pool has one at least for each device it serves."""
-    divided = count_of(case.device) if key == "threads" and is_host(case.device) else 1
-    return max(case.threads, divided)
-
-
-def _threads(asked: int, key: str, value: Any, place: str) -> Iterator[Finding]:
-    if type(value) is not int or value == asked:
+def _threads(case: Case, key: str, value: Any, place: str) -> Iterator[Finding]:
+    asked, devices = case.threads, count_of(case.device)
+    # Several devices share a pool, of as many threads as there are CPUs for, and each calls libraries.
+    if type(value) is not int or (1 if devices > 1 else asked) <= value <= asked * devices:
         return
     level = ERROR if key == "threads" and value > asked else WARNING
     says = f"had {'more' if value > asked else 'fewer'} threads than were asked for"

@@ -16,7 +16,10 @@ NARROWEST, WIDEST = 3.0, 40.0
 def plot(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Folders of stored runs.")],
     kind: Annotated[
-        str, typer.Option("--kind", metavar="NAME", help="heatmap, scaling, roofline or agreement.")
+        str,
+        typer.Option(
+            "--kind", metavar="NAME", help="heatmap, scaling, roofline, agreement or efficiency."
+        ),
     ] = "heatmap",
     out: Annotated[
         Path | None,

@@ -61,6 +61,8 @@ def _rows(run: Run, key: Key, peak: Peak) -> Iterator[tuple[Cell, ...]]:
         yield _row(label, rate(peak.fresh_bytes, "B"), peak.fresh_by, "")
     for backend, seconds in sorted(peak.dispatch_s.items(), key=lambda item: item[1]):
         yield _row("dispatch", duration(seconds), backend, "")
+    if peak.exchange_s is not None:
+        yield _row("exchange", duration(peak.exchange_s), "a number of each device, added up", "")
     if peak.drift is not None:
         change = f"{percent(abs(peak.drift - 1))} {'faster' if peak.drift > 1 else 'slower'}"
         yield _row("last fork", change, "than the first, by its products", "")

@@ -20,6 +20,7 @@ from xpbench.bench.report.page.page import render as page
 from xpbench.bench.report.provenance import provenance
 from xpbench.bench.report.summary import summarise
 from xpbench.bench.report.table import METRICS, render, render_scaling
+from xpbench.bench.sharding import Sharding
 
 VALUES = st.recursive(
     st.none()
@@ -62,10 +63,18 @@ def changed(draw: st.DrawFn, record: Any) -> Any:
 
 @pytest.fixture
 def stored(runs: Any) -> journal.Run:
-    """A run of two backends, five forks, a wrong case and roofs, as the journal keeps it."""
+    """A run of two backends, a third on several devices, and a wrong case, as the journal keeps it."""
     numpy, torch = runs.forks(runs.case()), runs.forks(runs.case("torch"), time=2e-3)
     wrong = runs.forks(runs.case("jax"), count=1, status="wrong", samples=(), errors={"e": (9.0, 1.0)})
-    return runs.store(numpy, torch, wrong)
+    sharded = [
+        runs.forks(runs.case("jax-sharded", **changes), count=6, sharding=sharding)
+        for device, sharding, changes in (
+            ("1xcpu", Sharding(1, ("replicated",), device_flops=1e6), {}),
+            ("2xcpu", Sharding(2, ("shards",), gathered=True, device_flops=1e6), {}),
+            ("2xcpu", None, {"size": (("n", 640),), "size_name": "small x2"}),
+        )
+    ]
+    return runs.store(numpy, torch, wrong, *sharded)
 
 
 def show_everything(folder: Path) -> None:

@@ -123,6 +123,7 @@ def test_a_device_that_no_backend_has_measures_nothing_exit_code_3(xpbench) -> N
         ["list"],
         ["list", "kernels"],
         ["larger"],
+        ["scaling"],
         ["larger", "pca"],
     ],
 )

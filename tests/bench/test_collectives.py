@@ -1,6 +1,6 @@
 """The bytes that devices exchange, counted by hand for programs as XLA writes them."""
 
-from xpbench.bench.collectives import traffic
+from xpbench.bench.collectives import library_calls, traffic
 
 PRODUCT = """HloModule jit, num_partitions=8
 
@@ -41,3 +41,21 @@ def test_a_program_without_exchange_moves_nothing():
     assert (
         traffic("ENTRY %main (p: f32[4]) -> f32[4] {\n  ROOT %n = f32[4] negate(%p)\n}\n", 8).total == 0
     )
+
+
+def test_bytes_and_operations_are_told_by_kind_and_as_often_as_they_run():
+    seen = traffic(PRODUCT, 8)
+    assert seen.performed == {"all-gather": 1, "all-reduce": 10, "collective-permute": 1}
+    assert seen.received == {
+        "all-gather": 7 * 64 * 64 * 4,
+        "all-reduce": 10 * 2 * (2 * 3 * 64 * 4),
+        "collective-permute": 2 * 4 * 4,
+    }
+    assert traffic(PRODUCT.replace('{"known_trip_count":{"n":"10"}}', "{}"), 8).received == {}
+
+
+def test_calls_of_libraries_are_counted_by_name_and_no_others():
+    line = '  %c = f32[4] custom-call(%x), custom_call_target="{}", api_version=API_VERSION_TYPED_FFI\n'
+    names = ("lapack_ssyevd_ffi", "lapack_ssyevd_ffi", "blas_strsm_ffi", "Sharding", "TopK")
+    program = "".join(line.format(name) for name in names)
+    assert library_calls(program) == {"lapack_ssyevd_ffi": 2, "blas_strsm_ffi": 1}

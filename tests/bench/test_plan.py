@@ -164,6 +164,15 @@ def test_a_chunk_holds_every_backend_of_its_rows_back_to_back(found) -> None:
         assert len({frozenset(case.row for case in visit.cases) for visit in chunk}) == 1
 
 
+def test_all_sizes_of_a_kernel_share_a_chunk_where_sizes_are_compared(found) -> None:
+    cases = select(found, Request(), {"numpy": ["cpu"]}, 2, "ieee")
+    grouped = environments(found, cases, "")
+    rows = list(schedule(grouped, [0], 0, lambda case: 1.0, 0.5))
+    kernels = list(schedule(grouped, [0], 0, lambda case: 1.0, 0.5, "kernel"))
+    assert (len(rows), len(kernels)) == (10, 5), "a chunk of half a second holds no two rows"
+    assert all(len({case.kernel for case in visit.cases}) == 1 for visit in kernels)
+
+
 def test_two_backends_that_share_their_processes_take_turns_there_row_by_row(found) -> None:
     class Guest(type(found.backends["numpy"])):  # type: ignore[misc]
         name, beside = "guest", "numpy"

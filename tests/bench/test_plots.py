@@ -21,6 +21,7 @@ from xpbench.bench.measurement import Measurement
 from xpbench.bench.report.selection import Choice, select
 from xpbench.bench.report.sheet import verdict_line
 from xpbench.bench.roof import Roof
+from xpbench.bench.sharding import Sharding
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 
@@ -43,6 +44,8 @@ from xpbench.bench.report.plots.style import (
 
 PLACES = ("numpy", "torch", "jax", "cupy@cuda")
 SIZES = (64, 512, 2048)
+OF_BACKENDS = [kind for kind in KINDS if kind != "efficiency"]
+"""What can be drawn of any run; an efficiency takes one on several devices."""
 EVIL = (
     *("$x_1$", "<b>&amp;", "a$b", r"\input{x} 100% #1 ~^&", "{}%s", "'\"]]>"),
     *("\x1b[2J\u202eabc", "雪 é µ", "q" * 300),
@@ -93,7 +96,7 @@ def texts(root: ET.Element) -> list[str]:
     return ["".join(node.itertext()) for node in root.iter("{http://www.w3.org/2000/svg}text")]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", OF_BACKENDS)
 def test_every_backend_and_the_run_with_its_machine_are_named(runs: Any, kind: str) -> None:
     root = svg(select([full_run(runs)], Choice()), kind)
     seen = texts(root)
@@ -220,7 +223,7 @@ def test_error_against_time_is_shown_where_there_is_a_time_to_compare(runs: Any)
     assert "time over that of numpy" not in texts(svg(alone, "agreement"))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", OF_BACKENDS)
 def test_several_runs_stand_side_by_side(runs: Any, kind: str) -> None:
     first, second = full_run(runs), full_run(runs, name="day")
     seen = texts(svg(select([first, second], Choice()), kind))
@@ -267,7 +270,7 @@ def test_text_of_others_is_shown_as_it_is(runs: Any) -> None:
     for kernel in run.header["kernels"].values():
         kernel["chapter"] = "$chapter$"
     shown = select([run], Choice())
-    for kind in KINDS:
+    for kind in OF_BACKENDS:
         seen = texts(svg(shown, kind))
         assert seen[0] == "$night_1$ <i>"
         assert seen[2].startswith("$cpu$ <b>")
@@ -362,6 +365,7 @@ def test_names_that_no_case_has_together_are_told(runs: Any) -> None:
         ("scaling", "no kernel was timed at two sizes; measure with --size small --size medium"),
         ("roofline", "no roof was measured; --roofs does"),
         ("agreement", "no result was held against an oracle"),
+        ("efficiency", "nothing was timed on one device and on several; measure with `xpbench scaling`"),
     ],
 )
 def test_nothing_to_draw_is_told_with_what_would_give_something(
@@ -470,3 +474,19 @@ def test_a_run_that_is_named_twice_is_drawn_once(runs: Any, tmp_path: Path) -> N
     command.plot([path], out=tmp_path / "once.svg")
     command.plot([path, path / "run.json", path], out=tmp_path / "again.svg")
     assert (tmp_path / "again.svg").read_bytes() == (tmp_path / "once.svg").read_bytes()
+
+
+def test_efficiencies_have_a_panel_for_every_kernel_and_size_and_say_who_gathers(runs: Any) -> None:
+    measured = []
+    for kernel, device, seconds in itertools.product(
+        ("gram", "svd"), ("1xcpu", "2xcpu", "8xcpu"), (8e-3,)
+    ):
+        case = runs.case(f"jax-sharded@{device}", kernel=kernel, threads=1)
+        gathers = Sharding(int(device[0]), ("shards,-",), gathered=kernel == "svd" and device != "1xcpu")
+        levels = tuple(seconds / int(device[0]) * mood for mood in (1.0, 1.1, 1.2, 0.9, 1.0, 1.3))
+        measured.append(times(case, levels, runs, sharding=gathers))
+    seen = texts(svg(select([runs.store(*measured)], Choice()), "efficiency"))
+    assert "gram" in seen
+    assert "svd ⊕" in seen
+    assert {"1", "2", "8", "devices", "strong", "0%", "100%"} <= set(seen)
+    assert any("thin: what the processors allow" in text for text in seen)

@@ -13,6 +13,7 @@ from markupsafe import Markup
 import xpbench
 from xpbench.bench.journal import Run
 from xpbench.bench.report.cost_table import cost_sheet
+from xpbench.bench.report.efficiency_table import efficiency_sheet
 from xpbench.bench.report.layout import grouped
 from xpbench.bench.report.overall import overall
 from xpbench.bench.report.page.content import content
@@ -77,6 +78,7 @@ def render(runs: Sequence[Run], baseline: str | None = None) -> str:
         warnings=[visible(damage) for run in runs for damage in _damages(run)],
         facts=_side_by_side(facts),
         costs=[sheet for run in runs if (sheet := cost_sheet(run)) is not None],
+        efficiencies=[sheet for run in runs if (sheet := efficiency_sheet(run)) is not None],
         licences=[_read(file) for file in _LICENCES],
         # Vendored and our own: no text of a run is among these, and none closes its element.
         style=Markup(_read("page.css")),

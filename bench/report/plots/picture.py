@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from xpbench.bench.report.plots.agreement import agreement
+from xpbench.bench.report.plots.efficiency import efficiency_panels
 from xpbench.bench.report.plots.heading import heading
 from xpbench.bench.report.plots.heatmap import heatmap
 from xpbench.bench.report.plots.roofline import roofline
@@ -17,6 +18,7 @@ KINDS: dict[str, tuple[Callable[[Selection, float], list[Strip]], str]] = {
     "scaling": (scaling_panels, "time of one call over the size"),
     "roofline": (roofline, "operations a second under the measured roofs"),
     "agreement": (agreement, "agreement with the oracle"),
+    "efficiency": (efficiency_panels, "how much of several devices is used"),
 }
 """What ``--kind`` accepts: who draws it, and what it shows, against whom if that matters."""
 
