@@ -11,7 +11,7 @@ from xpbench.bench.case import Case
 from xpbench.bench.checking.contents import shown
 from xpbench.bench.checking.finding import ERROR, NOTE, WARNING, Finding
 from xpbench.bench.checking.header import forks_planned, looks_planned
-from xpbench.bench.device import count_of
+from xpbench.bench.device import count_of, is_host
 from xpbench.bench.header import part_of
 from xpbench.bench.journal import JOURNAL
 from xpbench.bench.measurement import Measurement
@@ -224,7 +224,7 @@ def in_force(lines: Sequence[Line]) -> Iterator[Finding]:
 
 
 def _threads(case: Case, key: str, value: Any, place: str) -> Iterator[Finding]:
-    asked, devices = case.threads, count_of(case.device)
+    asked, devices = case.threads, count_of(case.device) if is_host(case.device) else 1
     # Several devices share a pool, of as many threads as there are CPUs for, and each calls libraries.
     if type(value) is not int or (1 if devices > 1 else asked) <= value <= asked * devices:
         return

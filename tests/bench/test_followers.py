@@ -162,9 +162,10 @@ def test_one_that_cannot_join_ends_the_leader_with_the_reason() -> None:
     leader = lead("sleeps", TOGETHER_FAILS="1")
     _, errors = finish(leader)
     assert leader.returncode == 1
-    assert errors.strip().splitlines()[-1] == (
-        "process 2 of 3 ended with code 1: OSError: no room at the table"
-    )
+    # It tells so itself, or is seen to end, whichever is heard first.
+    last = errors.strip().splitlines()[-1]
+    assert "process 2 of 3" in last
+    assert last.endswith("OSError: no room at the table")
 
 
 def test_a_member_of_the_suite_is_found_by_its_name_again(tmp_path: Path) -> None:
