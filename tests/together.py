@@ -32,6 +32,7 @@ class Together(Backend):
 
     def lead(self, count: int) -> None:
         self.join(Setting(), self.others.start(Together, Setting(), count))
+        self.others.joined()
 
     def join(self, setting: Setting, seat: Seat) -> None:
         place["index"] = seat.index
