@@ -100,6 +100,7 @@ class JaxSharded(Jax):
                 f"{asked.total}x{asked.kind}, or e.g. 2x4xcpu"
             )
         self.join(setting, self._others.start(JaxSharded, setting, asked.processes))
+        self._others.joined()
 
     def join(self, setting: Setting, seat: Seat) -> None:
         """Loads the library as the process at ``seat``; returns when all have come."""

@@ -125,6 +125,7 @@ def main(question: str) -> None:
     except Exception as error:
         say({"fault": one_line(error)})
         os._exit(1)
+    say({"value": "joined"})
     follow(Follower(backend, asked["memory"]), commands, Faults(say, asked["patience"]), say)
 
 

@@ -66,7 +66,7 @@ class Followers:
 
     def start(self, kind: type[Any], setting: Setting, count: int) -> Seat:
         """Starts ``count`` - 1 processes that make a backend of that ``kind`` and call its ``join``;
-        returns the seat of this process, which must ``join`` too.
+        returns the seat of this process, which must ``join`` too and then call ``joined``.
 
         They end when this process does, and it ends, with a word on standard error, when one of them
         does.
@@ -86,6 +86,13 @@ class Followers:
             self._members.append(Member(seat, told, (self._memory,), self._on_end))
         atexit.register(self.end)
         return Seat(0, count, address)
+
+    def joined(self) -> None:
+        """Returns when all have joined. Where one cannot, it ends, and this process with it."""
+        try:
+            self._hear()
+        except RuntimeError:
+            _wait_for_the_end()
 
     def end(self) -> None:
         """Lets the followers end."""

@@ -5,6 +5,7 @@ import os
 import time
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import array_api_compat.numpy as numpy_namespace
@@ -31,6 +32,7 @@ class Together(Backend):
 
     def lead(self, count: int) -> None:
         self.join(Setting(), self.others.start(Together, Setting(), count))
+        self.others.joined()
 
     def join(self, setting: Setting, seat: Seat) -> None:
         place["index"] = seat.index
@@ -89,6 +91,7 @@ def fails_while_others_wait(x: Any) -> Any:
 
 
 def sleeps(x: Any) -> Any:
+    (Path(os.environ["TOGETHER_FOLDER"]) / str(os.getpid())).touch()
     time.sleep(600)
 
 

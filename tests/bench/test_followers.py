@@ -147,10 +147,11 @@ def test_a_leader_that_failed_while_others_wait_for_it_says_that_they_are_apart(
 
 
 @pytest.mark.parametrize("victim", ["leader", "follower"])
-def test_whichever_is_killed_nothing_goes_on(victim: str) -> None:
-    leader = lead("sleeps")
+def test_whichever_is_killed_nothing_goes_on(victim: str, tmp_path: Path) -> None:
+    leader = lead("sleeps", TOGETHER_FOLDER=str(tmp_path))
     assert leader.stdout is not None
     pids = list(map(int, leader.stdout.readline().split()))
+    assert wait_until(lambda: len(list(tmp_path.iterdir())) == 3, 30), "all of them are in a call"
     os.kill(leader.pid if victim == "leader" else pids[1], signal.SIGKILL)
     _, errors = finish(leader)
     assert wait_until(lambda: not any(map(alive, pids)))
