@@ -71,7 +71,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.ready-test: $(VENV)/.ready
-	$(PIP) --editable ".[$(EXTRAS),cluster,parquet,slurm,test]"
+	$(PIP) --editable ".[$(EXTRAS),cluster,parquet,rivals,slurm,test]"
 	touch $@
 
 $(VENV)/.ready-docs: $(VENV)/.ready
