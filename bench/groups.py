@@ -1,6 +1,7 @@
 """A run over several machines: a folder with a run for every kind of machine."""
 
 import json
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,8 @@ def runs_of(paths: Iterable[Path]) -> list[Path]:
         elif groups := groups_in(path):
             found += groups
         else:
-            raise XpbenchError(f"{path}: nothing was measured there yet; go on with --resume {path}")
+            command = f"xpbench run --resume {shlex.quote(str(path))} --cluster ..."
+            raise XpbenchError(f"{path}: nothing was measured there yet; `{command}` goes on")
     return found
 
 

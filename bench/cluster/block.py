@@ -104,7 +104,9 @@ def differences(expected: Expected, here: Expected) -> list[str]:
         if dict(now) != dict(versions):
             faults.append(f"has {_list(now)}, and the plan was made for {_list(versions)}")
     if here.threads < expected.threads:
-        faults.append(f"has fewer CPUs ({here.threads}) than the plan has threads ({expected.threads})")
+        faults.append(
+            f"has CPUs for {here.threads} of the plan's {expected.threads} threads (--threads)"
+        )
     return faults
 
 

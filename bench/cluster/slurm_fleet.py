@@ -5,6 +5,7 @@ when it answers: a partition or a constraint of one kind keeps all forks of a ca
 """
 
 import os
+import re
 import secrets
 import shutil
 import time
@@ -30,6 +31,7 @@ STOP_SECONDS = 5.0
 """How long a command that ends waits for its jobs to be gone."""
 DEFAULTS = {"time": "120"}
 """Minutes after which Slurm ends a job: a block takes half a minute, unless a case is slow."""
+_WHOLE = re.compile("[0-9]{1,9}")
 
 _Sent = tuple[Any, Block, Place]
 """A job, and the block that it has."""
@@ -37,14 +39,19 @@ _Sent = tuple[Any, Block, Place]
 
 @dataclass
 class SlurmFleet:
-    """Use ``connect``. ``at_once`` jobs wait or run at a time; ``log`` is where those of this machine
-    say what would else be said in the terminal of the command."""
+    """Use ``connect``. ``at_once`` jobs wait or run at a time.
+
+    ``made`` are the folders, from within, that are taken away again where no job has left anything that
+    one may want to see. ``log`` is where jobs of this machine say what they would say in the terminal.
+    """
 
     executor: Any
     name: str
     jobs: Path
     at_once: int
+    made: tuple[Path, ...] = ()
     log: Path | None = None
+    _to_be_seen: bool = False
     _running: "list[_Sent]" = field(default_factory=list)
 
     def ask(self, question: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
@@ -64,6 +71,7 @@ class SlurmFleet:
             _cancel(job)
             raise
         except Exception as fault:
+            self._to_be_seen = True
             raise XpbenchError(
                 f"the first job ({job.job_id}) failed ({_said(fault)}): see {self.jobs}"
             ) from None
@@ -80,6 +88,7 @@ class SlurmFleet:
         return [Place(self.name, None, True)]
 
     def send(self, block: Block, place: Place) -> None:
+        self._to_be_seen = True
         job = self._submit(work.measure, block.to_json())
         self._running.append((job, block, Place(f"job {job.job_id}", None, place.card)))
 
@@ -115,6 +124,11 @@ class SlurmFleet:
 
     def close(self) -> None:
         self.stop()
+        if not self._to_be_seen:
+            shutil.rmtree(self.jobs, ignore_errors=True)
+            for folder in self.made:
+                with suppress(OSError):
+                    folder.rmdir()
 
 
 def connect(name: str, options: Sequence[str], folder: Path) -> SlurmFleet:
@@ -131,21 +145,25 @@ def connect(name: str, options: Sequence[str], folder: Path) -> SlurmFleet:
         raise XpbenchError(f"--cluster {name} needs submitit: pip install 'xpbench[slurm]'") from None
     if name == "slurm" and shutil.which("sbatch") is None:
         raise XpbenchError("--cluster slurm: there is no sbatch here: call it where jobs are submitted")
-    jobs = folder / JOBS / secrets.token_hex(8)
     given = {**DEFAULTS, **_options(options)}
     at_once = _whole("at_once", given.pop("at_once", str(AT_ONCE[name])))
-    log: Path | None = None
+    minutes = _whole("time", given["time"])
+    jobs = folder / JOBS / secrets.token_hex(8)
+    made = tuple(place for place in jobs.parents if not place.exists())
     if name == "slurm":
         executor: Any = submitit.SlurmExecutor(folder=jobs)
+        fleet = SlurmFleet(executor, name, jobs, at_once, made)
         asked: dict[str, Any] = {"job_name": "xpbench", "exclusive": True, **_typed(given)}
     else:
-        executor, log = submitit.LocalExecutor(folder=jobs), jobs / "submitit.log"
-        asked = {"timeout_min": _whole("time", given["time"])}
+        executor = submitit.LocalExecutor(folder=jobs)
+        fleet = SlurmFleet(executor, name, jobs, at_once, made, jobs / "submitit.log")
+        asked = {"timeout_min": minutes}
     try:
         executor.update_parameters(**asked)
     except (TypeError, ValueError, NameError) as fault:
+        fleet.close()
         raise XpbenchError(f"--slurm: {one_line(fault)}") from None
-    return SlurmFleet(executor, name, jobs, at_once, log)
+    return fleet
 
 
 @contextmanager
@@ -172,11 +190,11 @@ def _options(given: Sequence[str]) -> dict[str, str]:
 
 def _typed(options: Mapping[str, str]) -> dict[str, Any]:
     """Numbers where they are; Slurm takes minutes as ``time``."""
-    return {key: int(value) if value.isdigit() else value for key, value in options.items()}
+    return {key: int(value) if _WHOLE.fullmatch(value) else value for key, value in options.items()}
 
 
 def _whole(key: str, value: str) -> int:
-    if not value.isdigit() or int(value) < 1:
+    if not _WHOLE.fullmatch(value) or int(value) < 1:
         raise XpbenchError(f"--slurm {key}={value}: expected a whole number of at least 1")
     return int(value)
 

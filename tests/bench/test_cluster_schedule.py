@@ -165,7 +165,7 @@ def node(**changes: Any) -> Node:
             "w2 has numpy 2.3, and the plan was made for numpy 2.4",
         ),
         ({"states": {"numpy": {"usable": False, "versions": {}}}}, "w2 has nothing of it"),
-        ({"threads": 1}, "w2 has fewer CPUs (1) than the plan has threads (2)"),
+        ({"threads": 1}, "w2 has CPUs for 1 of the plan's 2 threads"),
     ],
 )
 def test_what_differs_is_named_with_the_worker(changes: dict[str, Any], told: str) -> None:

@@ -32,6 +32,8 @@ def test_a_sweep_in_jobs_is_complete(write_kernel: Any, xpbench: Any, tmp_path: 
         ("slurm", (), "there is no sbatch here"),
         ("local-slurm", ("partition",), "expected KEY=VALUE"),
         ("local-slurm", ("at_once=0",), "expected a whole number"),
+        ("local-slurm", ("at_once=²",), "expected a whole number"),
+        ("local-slurm", (f"time={'9' * 5000}",), "expected a whole number"),
         ("tcp://127.0.0.1:1", ("time=1",), "is for --cluster slurm alone"),
         ("tcp://node1", (), "expected a host and a port"),
         ("tls://:8786", (), "expected a host and a port"),
@@ -95,3 +97,12 @@ def test_answers_of_earlier_commands_are_not_loaded(tmp_path: Path) -> None:
     first, second = (slurm_fleet.connect("local-slurm", (), tmp_path) for _ in range(2))
     assert first.jobs != second.jobs
     assert first.jobs.parent == second.jobs.parent == tmp_path / slurm_fleet.JOBS
+
+
+def test_a_command_that_measures_nothing_leaves_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    for folder in (tmp_path / "theirs", tmp_path / "new" / "run"):
+        fleet = slurm_fleet.connect("local-slurm", (), folder)
+        assert fleet.jobs.is_dir()
+        fleet.close()
+    assert list(tmp_path.rglob("*")) == [tmp_path / "theirs"]
