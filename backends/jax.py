@@ -116,8 +116,7 @@ class JaxVocabulary(Vocabulary):
     def _by_rows(self, alone: Function, together: Function, x: Array) -> Array:
         """``together`` of a share of the rows on every device, where each has as many rows as
         columns; else ``alone`` of all. Rows of zeros make the shares equal: they change neither form."""
-        jax, devices = self._jax, self._spread or self._local()
-        n, d = x.shape
+        jax, devices, (n, d) = self._jax, self._spread or self._local(), x.shape
         if len(devices) == 1 or n < len(devices) * d:
             return alone(x)
         mesh = jax.sharding.Mesh(devices, ("rows",))
@@ -128,9 +127,9 @@ class JaxVocabulary(Vocabulary):
 
     def _local(self) -> list[Any]:
         first = self._jax.config.jax_default_device
-        devices: list[Any] = self._jax.local_devices(backend=first.platform)
+        devices = self._jax.local_devices(backend=first.platform)
         # A card that was named by its number is meant alone.
-        return devices if first == devices[0] else [first]
+        return list(devices) if first == devices[0] else [first]
 
     def gather(self, x: Array, indices: Array, *, axis: int = 0) -> Array:
         # By default every entry would be compared with the bounds once more, to fill with NaN.
