@@ -52,9 +52,10 @@ def new_folder(preset: str, stamp: datetime.datetime) -> Path:
     return Path("results") / f"{stamp:%Y%m%d-%H%M%S}-{preset}-{secrets.token_hex(2)}"
 
 
-def resume(folder: Path, given: Sequence[Path] = ()) -> Plan:
+def resume(folder: Path, given: Sequence[Path] = (), command: str = "run") -> Plan:
     """The plan of a stored run, for the part of it that was not measured. ``given`` are the files of
-    kernels and backends that it was begun with: none is run because the folder names it.
+    kernels and backends that it was begun with: none is run because the folder names it. ``command`` is
+    that of `xpbench` which goes on.
 
     Raises
     ------
@@ -77,7 +78,7 @@ def resume(folder: Path, given: Sequence[Path] = ()) -> Plan:
             f"{folder} is one side of a comparison that interleaved two: it can be shown, and not "
             "resumed; measure both anew with `xpbench ab`"
         )
-    plan = of_header(folder, header, stored.cases, given)
+    plan = of_header(folder, header, stored.cases, given, command)
     _check_machine(folder, header, plan.settings.cpus)
     for name, then in plan.versions.items():
         now = plan.registry.backend(name).versions()
@@ -90,9 +91,14 @@ def resume(folder: Path, given: Sequence[Path] = ()) -> Plan:
 
 
 def of_header(
-    folder: Path, header: Mapping[str, Any], cases: tuple[Case, ...], given: Sequence[Path]
+    folder: Path,
+    header: Mapping[str, Any],
+    cases: tuple[Case, ...],
+    given: Sequence[Path],
+    command: str = "run",
 ) -> Plan:
-    """The plan that a header tells of, by the kernels that are installed here.
+    """The plan that a header tells of, by the kernels that are installed here. ``command`` is that of
+    `xpbench` which goes on with it.
 
     Raises
     ------
@@ -100,7 +106,7 @@ def of_header(
         If it does not tell, a file is not ``given``, or one has changed since.
     """
     try:
-        files = [_file(folder, name, given) for name in header["files"]]
+        files = [_file(folder, name, given, command) for name in header["files"]]
         settings = Settings(**header["settings"])
         then_sources = dict(header["sources"])
         unusable, versions, preset = header["unusable"], header["versions"], header["preset"]
@@ -122,7 +128,7 @@ def of_header(
     return Plan(found, cases, settings, unusable, versions, preset)
 
 
-def _file(folder: Path, name: str, given: Sequence[Path]) -> Path:
+def _file(folder: Path, name: str, given: Sequence[Path], command: str) -> Path:
     if (file := sources.of_suite(name)) is not None:
         return file
     called = {file.name: file for file in given} | {sources.name_of(file): file for file in given}
@@ -131,7 +137,7 @@ def _file(folder: Path, name: str, given: Sequence[Path]) -> Path:
     named = shlex.quote(name if Path(name).is_file() else f"PATH/{Path(name).name}")
     raise XpbenchError(
         f"{folder} was begun with {name}, and a file is run only when it is named: "
-        f"`xpbench run {named} --resume {shlex.quote(str(folder))}`"
+        f"`xpbench {command} {named} --resume {shlex.quote(str(folder))}`"
     )
 
 

@@ -83,7 +83,7 @@ def calibrate(
             raise XpbenchError(
                 f"{resume} is no calibration: `xpbench run --resume {resume}` completes it"
             )
-        prepared, folder = beginning.resume(resume, files_alone(kernels or [])), resume
+        prepared, folder = beginning.resume(resume, files_alone(kernels or []), "calibrate"), resume
     else:
         if not 1 <= comparisons <= 100_000:
             raise XpbenchError(f"--comparisons {comparisons}: expected a number from 1 to 100000")

@@ -95,7 +95,7 @@ def scaling(
     reasons: dict[str, str] = {}
     if resume is not None:
         refuse_beside_resume(context, ("kernels", "resume", "cpus", "quiet", "form", "file"))
-        prepared = beginning.resume(resume, files_alone(kernels or []))
+        prepared = beginning.resume(resume, files_alone(kernels or []), "scaling")
     else:
         if out is not None and not dry_run:
             journal.check_free(out)

@@ -231,6 +231,14 @@ def test_another_run_is_not_completed_as_a_calibration(xpbench, runs) -> None:
     assert "xpbench run --resume" in refused.stderr
 
 
+def test_a_calibration_of_a_kernel_file_is_told_how_it_goes_on(typed, runs) -> None:
+    twin = runs.case(twins.equal("numpy", 1))
+    begun = runs.store(runs.forks(twin), files=["home/mine.py"])
+    refused = typed("calibrate", "--resume", begun.path)
+    assert refused.returncode == 2
+    assert f"`xpbench calibrate PATH/mine.py --resume {begun.path}`" in refused.stderr
+
+
 def calibrated(folder: Path, machine: str, created: str, seen: int, of: int = 200, **changes) -> None:
     folder.mkdir(parents=True)
     low, high = Rate(seen, of).interval
