@@ -1,7 +1,7 @@
 """Every option of every command, at the ends of its values and beyond: a line and no traceback."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import typer
 
-from xpbench.bench import cli, journal, noise, process, runner
+from xpbench.bench import cli, journal, noise, probe, process, runner
 
 COMMAND = typer.main.get_command(cli.app)
 TEXTS = [
@@ -67,6 +67,17 @@ def attempts() -> Iterator[Any]:
                 yield pytest.param(words, option, value, id=name, marks=marks)
 
 
+ask, answers = probe._ask, dict[Any, list[probe.State]]()
+
+
+def remembered(found: Any, names: Sequence[str], python: str) -> list[probe.State]:
+    """What a process says of the backends, asked for once: it is the same for every option."""
+    question = (*names, *found.files, python)
+    if question not in answers:
+        answers[question] = ask(found, names, python)
+    return answers[question]
+
+
 @pytest.fixture
 def entry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any) -> Any:
     """The command as it is typed, in this process, up to where it would measure."""
@@ -78,6 +89,7 @@ def entry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any) -> Any:
     monkeypatch.setattr(runner, "execute", measured)
     monkeypatch.setattr(runner, "interleave", measured)
     monkeypatch.setattr(noise, "probe", measured)
+    monkeypatch.setattr(probe, "_ask", remembered)
     monkeypatch.setattr(process, "supervise", measured)
     np.save("data.npy", np.ones((4, 2)))
     monkeypatch.setattr("signal.signal", lambda *_: None)
@@ -113,6 +125,7 @@ def base_of(words: tuple[str, ...], run: Path) -> list[str]:
         ("calibrate",): ["matmul", "--backend", "numpy"],
         ("check",): [stored],
         ("cost",): ["matmul", "--backend", "numpy"],
+        ("scaling",): ["matmul"],
         ("larger", "pca"): ["data.npy", "--components", "1"],
         ("larger", "lstsq"): ["data.npy", "--target", "0"],
     }

@@ -405,18 +405,18 @@ def test_trackers_are_told_no_reach_of_one_fork_and_no_time_of_a_wrong_result(ru
     assert bencher(wrong) == {}
 
 
-def test_the_command_exits_1_on_a_regression_and_0_without_one(stored, xpbench, tmp_path: Path) -> None:
+def test_the_command_exits_1_on_a_regression_and_0_without_one(stored, typed, tmp_path: Path) -> None:
     base, new = stored(slower={"kernel7": 1.3})
-    found = xpbench("compare", base.path, new.path)
+    found = typed("compare", base.path, new.path)
     assert found.returncode == 1, found.stderr
     assert "1 slower" in found.stdout
     assert "kernel7" in found.stdout
     assert "kernel8" not in found.stdout
     assert max(map(len, found.stdout.splitlines())) <= 80
-    assert xpbench("compare", base.path, base.path).returncode == 0
-    assert re.search(r"\bBASE\W{1,4}NEW\b", xpbench("compare", "--help").stdout)
+    assert typed("compare", base.path, base.path).returncode == 0
+    assert re.search(r"\bBASE\W{1,4}NEW\b", typed("compare", "--help").stdout)
     file = tmp_path / "comparison.md"
-    assert xpbench("compare", base.path, new.path, "--format", "md", "-o", file).returncode == 1
+    assert typed("compare", base.path, new.path, "--format", "md", "-o", file).returncode == 1
     assert file.read_text().startswith("**21 cases")
 
 

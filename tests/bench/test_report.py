@@ -193,7 +193,7 @@ def test_a_full_disk_below_the_answer_promises_no_run_to_resume(runs: Any) -> No
     assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
+@pytest.mark.parametrize("closed", [">&-", pytest.param("2>&-", marks=pytest.mark.slow), ">&- 2>&- <&-"])
 def test_closed_streams_cost_neither_the_page_nor_the_exit_code(
     runs: Any, tmp_path: Path, closed: str
 ) -> None:
@@ -206,12 +206,12 @@ def test_closed_streams_cost_neither_the_page_nor_the_exit_code(
 
 
 def test_a_damaged_line_is_told_on_the_page_and_by_the_command(
-    runs: Any, xpbench: Callable[..., Any], tmp_path: Path
+    runs: Any, typed: Callable[..., Any], tmp_path: Path
 ) -> None:
     run = runs.store(runs.forks(runs.case()))
     with (run.path / "journal.jsonl").open("a") as file:
         file.write('{"torn')
-    done = xpbench("report", run.path)
+    done = typed("report", run.path)
     assert done.returncode == 0
     assert "not whole JSON" in done.stderr
     page = (tmp_path / "report.html").read_text()

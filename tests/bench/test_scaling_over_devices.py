@@ -74,11 +74,11 @@ def test_what_is_compared_is_measured_side_by_side(measured: tuple[dict[str, Any
     assert len(visits) == 2, "one process a number of devices, with all sizes of the kernels"
 
 
-def test_the_run_is_an_ordinary_one(measured: tuple[dict[str, Any], Path], xpbench: Any) -> None:
-    table = xpbench("table", measured[1])
+def test_the_run_is_an_ordinary_one(measured: tuple[dict[str, Any], Path], typed: Any) -> None:
+    table = typed("table", measured[1])
     assert table.returncode == 0, table.stderr
     assert "jax-sharded" in table.stdout
-    checked = xpbench("check", measured[1])
+    checked = typed("check", measured[1])
     assert "threads" not in checked.stdout + checked.stderr, "each device had those it was to have"
 
 
