@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from processes import alive, wait_until
+from processes import alive, family, wait_until
 
 pytest.importorskip("jax")
 
@@ -86,17 +86,6 @@ def run(write_kernel, tmp_path) -> Iterator[Callable[..., "subprocess.Popen[str]
     for parent in started:
         parent.kill()
         parent.communicate()
-
-
-def family(pid: int) -> Iterator[int]:
-    """The process and all that came of it."""
-    yield pid
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return
-    for child in children:
-        yield from family(int(child))
 
 
 def running(pid: int, module: str) -> list[int]:
