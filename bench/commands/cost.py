@@ -1,12 +1,12 @@
 """``xpbench cost``: what writing once costs, and how we stand beside what people use otherwise."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from xpbench.bench.commands.measure import measure
+from xpbench.bench.commands.one_table import Form, Output, check_form, show_table
 from xpbench.bench.exceptions import NothingMeasured, XpbenchError
 from xpbench.bench.options import (
     Dtypes,
@@ -21,14 +21,13 @@ from xpbench.bench.options import (
     Threads,
     refuse_beside_resume,
 )
-from xpbench.bench.output import announce, tell, warn_of_noise, write
+from xpbench.bench.output import announce, tell, warn_of_noise
 
 if TYPE_CHECKING:
     from xpbench.bench.preparation import Plan
 
 CHUNK_SECONDS = 12.0
 """Small differences are what is looked for: both sides have turns close to each other."""
-FORMATS = ("rich", "md", "json")
 NATIVE_FILES, RIVAL_FILES = ("backends.py",), ("rivals.py", "to_optimum.py")
 
 Names = Annotated[
@@ -43,8 +42,6 @@ Rival = Annotated[
     bool,
     typer.Option("--rival", help="Beside scikit-learn, scipy, torch.nn, torch.optim and optax instead."),
 ]
-Format = Annotated[str, typer.Option("--format", metavar="NAME", help="rich, md or json.")]
-Output = Annotated[Path | None, typer.Option("-o", metavar="FILE", help="Write the table to this file.")]
 
 
 def cost(
@@ -61,7 +58,7 @@ def cost(
     out: Out = None,
     resume: Resume = None,
     show: Show = None,
-    form: Format = "rich",
+    form: Form = "rich",
     file: Output = None,
     quiet: Quiet = False,
 ) -> None:
@@ -75,8 +72,7 @@ def cost(
     from xpbench.bench import beginning, journal
     from xpbench.bench.cost import has_rivals
 
-    if form not in FORMATS:
-        raise XpbenchError(f"--format {form!r}: expected one of {', '.join(FORMATS)}")
+    check_form(form)
     if show is not None:
         _report(show, form, file)
         return
@@ -160,22 +156,7 @@ def _written(file: Path) -> list[str]:
 
 
 def _report(folder: Path, form: str, file: Path | None) -> None:
-    from xpbench.bench import journal
-    from xpbench.bench.output import console_of_output
     from xpbench.bench.report import cost_table
-    from xpbench.bench.report.markdown import as_markdown
-    from xpbench.bench.report.terminal import as_rich
 
-    run = journal.read(folder, rounds=False)
-    console = console_of_output() if form == "rich" and file is None else None
-    sheet = cost_table.cost_sheet(run, console.width if console else None)
-    if sheet is None:
-        raise XpbenchError(
-            f"{folder} compares nothing with another version: `xpbench cost` makes runs that do"
-        )
-    if console:
-        console.print(as_rich(sheet))
-    elif form == "json":
-        write(json.dumps(cost_table.as_json(run), indent=1, allow_nan=False), file)
-    else:
-        write(as_markdown(sheet), file)
+    absent = "compares nothing with another version: `xpbench cost` makes runs that do"
+    show_table(folder, form, file, cost_table.cost_sheet, cost_table.as_json, absent)

@@ -1,13 +1,12 @@
 """``xpbench scaling``: how much of several devices a kernel uses, for the same work and for more."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from xpbench.bench.commands.measure import measure
-from xpbench.bench.exceptions import XpbenchError
+from xpbench.bench.commands.one_table import Form, Output, check_form, show_table
 from xpbench.bench.options import (
     Cpus,
     DryRun,
@@ -29,9 +28,7 @@ from xpbench.bench.options import (
     refuse_beside_resume,
     restrict_to_cpus,
 )
-from xpbench.bench.output import announce, tell, warn_of_noise, write
-
-FORMATS = ("rich", "md", "json")
+from xpbench.bench.output import announce, tell, warn_of_noise
 
 DeviceList = Annotated[
     str,
@@ -48,8 +45,6 @@ DeviceThreads = Annotated[
 Weak = Annotated[
     bool, typer.Option("--weak/--no-weak", help="Measure work that grows with the devices, too.")
 ]
-Format = Annotated[str, typer.Option("--format", metavar="NAME", help="rich, md or json.")]
-Output = Annotated[Path | None, typer.Option("-o", metavar="FILE", help="Write the table to this file.")]
 
 
 def scaling(
@@ -73,7 +68,7 @@ def scaling(
     resume: Resume = None,
     show: Show = None,
     dry_run: DryRun = False,
-    form: Format = "rich",
+    form: Form = "rich",
     file: Output = None,
     quiet: Quiet = False,
 ) -> None:
@@ -86,8 +81,7 @@ def scaling(
     from xpbench.bench import beginning, dividing, journal
     from xpbench.bench.plan import Request
 
-    if form not in FORMATS:
-        raise XpbenchError(f"--format {form!r}: expected one of {', '.join(FORMATS)}")
+    check_form(form)
     if show is not None:
         _report(show, form, file)
         return
@@ -131,22 +125,7 @@ def scaling(
 
 
 def _report(folder: Path, form: str, file: Path | None) -> None:
-    from xpbench.bench import journal
-    from xpbench.bench.output import console_of_output
     from xpbench.bench.report import efficiency_table
-    from xpbench.bench.report.markdown import as_markdown
-    from xpbench.bench.report.terminal import as_rich
 
-    run = journal.read(folder, rounds=False)
-    console = console_of_output() if form == "rich" and file is None else None
-    sheet = efficiency_table.efficiency_sheet(run, console.width if console else None)
-    if sheet is None:
-        raise XpbenchError(
-            f"{folder} has no case on one device and on several: `xpbench scaling` makes runs that do"
-        )
-    if console:
-        console.print(as_rich(sheet))
-    elif form == "json":
-        write(json.dumps(efficiency_table.as_json(run), indent=1, allow_nan=False), file)
-    else:
-        write(as_markdown(sheet), file)
+    absent = "has no case on one device and on several: `xpbench scaling` makes runs that do"
+    show_table(folder, form, file, efficiency_table.efficiency_sheet, efficiency_table.as_json, absent)
