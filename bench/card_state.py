@@ -129,6 +129,19 @@ def more_throttled(earlier: CardState, later: CardState) -> bool | None:
     return (later.throttled or 0.0) > (earlier.throttled or 0.0)
 
 
+def slowed_turns(states: Iterable[CardState]) -> dict[Key, list[bool]]:
+    """Of every case and fork whose first turn was throttled, whether each of its later ones was."""
+    first: set[Key] = set()
+    found: dict[Key, list[bool]] = {}
+    for state in states:
+        if state.key in found:
+            found[state.key].append(state.slowed)
+        elif state.slowed and state.key not in first:
+            found[state.key] = []
+        first.add(state.key)
+    return found
+
+
 def turns(states: Iterable[CardState]) -> dict[Key, bool | None]:
     """By case and fork: whether the second turn, if there was one, was the more throttled one."""
     first: dict[Key, CardState] = {}

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from xpbench.bench import card_state, lock, log
 from xpbench.bench.card_state import CardState
@@ -59,6 +59,15 @@ class Run:
     def cases(self) -> tuple[Case, ...]:
         """The cases planned, in the order of the plan."""
         return tuple(read_case(record) for record in self.header.get("cases", ()))
+
+
+class Ended(NamedTuple):
+    """How a case ended in a fork, by one record."""
+
+    case: str
+    fork: int
+    status: str
+    disturbed: bool
 
 
 def create(folder: Path, header: dict[str, Any]) -> None:
@@ -230,9 +239,9 @@ def folder_of(path: Path) -> Path:
     return path.parent if path.name in (HEADER, JOURNAL) and not path.is_dir() else path
 
 
-def endings(folder: Path, offset: int = 0) -> tuple[Iterator[tuple[str, int, str]], int]:
-    """Case, fork and status of the records that stand in the journal from a byte on, and the byte from
-    which to go on another time. Nobody may write to it between, but for whole lines.
+def endings(folder: Path, offset: int = 0) -> tuple[Iterator[Ended], int]:
+    """How the cases ended whose records stand in the journal from a byte on, and the byte from which to
+    go on another time. Nobody may write to it between, but for whole lines.
 
     Raises
     ------
@@ -245,11 +254,16 @@ def endings(folder: Path, offset: int = 0) -> tuple[Iterator[tuple[str, int, str
     return _endings(lines), size
 
 
-def _endings(lines: Iterable[bytes]) -> Iterator[tuple[str, int, str]]:
+def _endings(lines: Iterable[bytes]) -> Iterator[Ended]:
     for line in lines:
         with contextlib.suppress(log.Damaged, XpbenchError):
             measurement = Measurement.from_json(log.opened(line))
-            yield (*measurement.key, measurement.status)
+            yield Ended(*measurement.key, measurement.status, measurement.disturbed)
+
+
+def card_states(folder: Path) -> Iterator[CardState]:
+    """The states of cards that are kept in ``folder``, in the order of time, without damaged ones."""
+    return _whole(folder / CARDS, CardState.from_json, sealed=False, damaged=[])
 
 
 class _Shared:

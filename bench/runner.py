@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from xpbench.bench import journal, lock, scratch, turn
+from xpbench.bench import card_state, journal, lock, scratch, turn
 from xpbench.bench.accounting import Account
 from xpbench.bench.attendance import Attendance, Cards
 from xpbench.bench.backend import Backend, Setting
@@ -21,7 +21,7 @@ from xpbench.bench.plan import Environment, Visit
 from xpbench.bench.process import Ending, Event, supervise
 from xpbench.bench.remaining import Progress, progress_of
 from xpbench.bench.scratch import Scratch
-from xpbench.bench.second_turns import THROTTLED, SecondTurns
+from xpbench.bench.second_turns import DISTURBED, THROTTLED, SecondTurns
 from xpbench.bench.task import Task
 from xpbench.bench.watch import Watch
 
@@ -111,10 +111,13 @@ def _open(
         progress = progress_of(job.folder)
         cards = Cards(job.find_card, observer.note)
         visits = job.visits(str(place.folder / "cache"))
-        run = _Run(job, place, observer, account, progress, visits, cards, held)
+        slowed = card_state.slowed_turns(journal.card_states(job.folder))
+        turns = SecondTurns.left_by({DISTURBED: progress.disturbed, THROTTLED: slowed}, visits)
+        run = _Run(job, place, observer, account, progress, visits, cards, held, turns)
         if job.settings.energy and all(is_host(case.device) for case in job.cases):
             observer.note("--energy reads the counter of a card, and no case of this run is on one")
         needed = dict.fromkeys(case for visit in run.visits for case in progress.remaining(visit))
+        needed.update(dict.fromkeys(sorted(turns.cases, key=str)))
         run.prepare({case.data: case for case in needed if case.data not in place.made})
         yield run
 
@@ -130,8 +133,8 @@ class _Run:
     progress: Progress
     visits: list[Visit]
     cards: Cards
-    held: tuple[int, ...] = ()
-    second_turns: SecondTurns = field(default_factory=SecondTurns)
+    held: tuple[int, ...]
+    second_turns: SecondTurns
     roofed: set[tuple[int, Environment, str]] = field(default_factory=set)
     ended_early: set[int] = field(default_factory=set)
     slowed_by: dict[str, None] = field(default_factory=dict)

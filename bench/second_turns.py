@@ -1,6 +1,7 @@
 """Which cases were disturbed or slowed, and is it worth measuring them again?"""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from xpbench.bench.case import Case
@@ -14,6 +15,8 @@ IN_VAIN = 0.8
 """When this share of at least so many second turns saw their cause again, it is there for good."""
 
 Place = tuple[int, Environment, Case]
+Later = Mapping[tuple[str, int], Sequence[bool]]
+"""Of every case and fork whose first turn saw a cause, whether each of its later ones saw it."""
 
 
 @dataclass
@@ -28,6 +31,34 @@ class SecondTurns:
     taken: Counter[str] = field(default_factory=Counter)
     in_vain: Counter[str] = field(default_factory=Counter)
     over: set[str] = field(default_factory=set)
+
+    @classmethod
+    def left_by(cls, stored: Mapping[str, Later], visits: Sequence[Visit]) -> "SecondTurns":
+        """Those of a run that is taken up again, by what is ``stored`` of every cause: what had a second
+        turn counts, and what had none waits for it."""
+        found = cls()
+        if not any(stored.values()):
+            return found
+        for visit in visits:
+            for case in visit.cases:
+                key = (str(case), visit.fork)
+                seen = {cause: later[key] for cause, later in stored.items() if key in later}
+                if any(seen.values()):
+                    found.taken.update(seen.keys())
+                    found.in_vain.update(cause for cause, later in seen.items() if later and later[0])
+                else:
+                    for cause in seen:
+                        found.add(visit, case, cause)
+        return found
+
+    @property
+    def cases(self) -> set[Case]:
+        """What waits for a second turn that is not in vain as far as can be seen."""
+        return {
+            case
+            for (_, _, case), causes in self.waiting.items()
+            if any(cause not in self.over and not self.hopeless(cause) for cause in causes)
+        }
 
     def hopeless(self, cause: str = DISTURBED) -> bool:
         taken = self.taken[cause]

@@ -102,6 +102,46 @@ def test_what_is_due_when_its_cause_is_given_up_has_no_second_turn() -> None:
     assert turns.worthwhile(second).cases == other.cases[:1]
 
 
+def test_what_was_due_when_a_run_was_interrupted_is_due_when_it_is_taken_up() -> None:
+    visit = visit_of(4)
+    once, twice, throttled, _ = [(str(case), 0) for case in visit.cases]
+    stored = {DISTURBED: {once: [], twice: [False]}, THROTTLED: {throttled: []}}
+    [due] = SecondTurns.left_by(stored, [visit]).due()
+    assert due.cases == (visit.cases[0], visit.cases[2])
+
+
+@pytest.mark.parametrize("cause", [DISTURBED, THROTTLED])
+def test_a_run_that_is_taken_up_remembers_that_second_turns_were_in_vain(cause: str) -> None:
+    visit = visit_of(PATIENCE + 1)
+    stored = {cause: {(str(case), 0): [True] for case in visit.cases[:-1]}}
+    stored[cause][str(visit.cases[-1]), 0] = []
+    turns = SecondTurns.left_by(stored, [visit])
+    assert not turns.cases, "no inputs are made for what is not measured"
+    [due] = turns.due()
+    assert turns.give_up() == [cause]
+    assert not turns.worthwhile(due).cases
+
+
+def test_a_resumed_run_gives_the_second_turns_that_it_owes_and_no_third(tmp_path) -> None:
+    request = Request(backends=("numpy",), sizes=("small",))
+    names = ["axpy", "dot", "transpose"]
+    prepared = preparation.prepare(names, request, forks=2, seconds=0.001, roofs=False)
+    folder = beginning.begin(prepared, tmp_path / "run")
+    runner.execute(prepared.job(folder), runner.Silent())
+    seen = {m.key: replace(m, others=0.0) for m in journal.read(folder).measurements}
+    owed, given = sorted(seen)[0], sorted(seen)[-1]
+    seen[owed] = replace(seen[owed], others=0.9)
+    seen[given] = replace(seen[given], others=0.9)
+    (folder / journal.JOURNAL).unlink()
+    for measurement in (*seen.values(), replace(seen[given], others=0.0)):
+        journal.append(folder, measurement)
+    runner.execute(beginning.resume(folder).job(folder), runner.Silent())
+    lines = [json.loads(line) for line in (folder / journal.JOURNAL).read_text().splitlines()]
+    assert (lines[-1]["id"], lines[-1]["fork"]) == owed
+    written = Counter((line["id"], line["fork"]) for line in lines)
+    assert written == dict.fromkeys(seen, 1) | {owed: 2, given: 2}
+
+
 @pytest.fixture
 def busy_machine() -> Iterator[None]:
     loops = [
