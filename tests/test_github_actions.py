@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
+import xpbench
+
 ROOT = Path(__file__).resolve().parent.parent
 WORKFLOW = ROOT / "docs" / "github-actions.yml"
 COMMENT = ROOT / "docs" / "github-actions-comment.yml"
@@ -153,7 +155,9 @@ class Runner:
 
     @property
     def environment(self) -> dict[str, str]:
-        paths = [os.environ.get("PYTHONPATH"), sysconfig.get_path("purelib")]
+        # An editable installation is a .pth file, which is not looked for in the folders of PYTHONPATH.
+        ours = str(Path(xpbench.__file__).parents[1])
+        paths = [os.environ.get("PYTHONPATH"), ours, sysconfig.get_path("purelib")]
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "PIP"))}
         return kept | {
             **workflow(WORKFLOW)["env"],
