@@ -266,6 +266,11 @@ def card_states(folder: Path) -> Iterator[CardState]:
     return _whole(folder / CARDS, CardState.from_json, sealed=False, damaged=[])
 
 
+def roofs(folder: Path) -> Iterator[Roof]:
+    """The roofs that are kept in ``folder``, without damaged ones."""
+    return _whole(folder / ROOFS, Roof.from_json, sealed=False, damaged=[])
+
+
 class _Shared:
     """Lets records of the same case and process share what they have in common, and drops ``rounds``."""
 
@@ -336,6 +341,12 @@ def _read_header(folder: Path) -> dict[str, Any]:
         )
     _check_parts(path, header)
     return dict(header)
+
+
+def faults_of_header(path: Path, header: dict[str, Any]) -> list[str]:
+    """What of a header, which is changed, is not as it should be, in words."""
+    _check_parts(path, header)
+    return left_out(header)
 
 
 def _check_parts(path: Path, header: dict[str, Any]) -> None:

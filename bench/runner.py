@@ -30,6 +30,9 @@ ORACLE_PATIENCE = 5.0
 
 _NO_BACKEND = Environment("", Setting(), ())
 
+Roofed = tuple[int, str, str, int, str, str]
+"""Fork, backend, device, threads, precision and dtype of a roof that was measured."""
+
 
 class Observer:
     """Who is told how a run goes. A phase begins with an ``act`` at a ``place``; ``case`` is an id."""
@@ -111,13 +114,12 @@ def _open(
         progress = progress_of(job.folder)
         cards = Cards(job.find_card, observer.note)
         visits = job.visits(str(place.folder / "cache"))
-        slowed = card_state.slowed_turns(journal.card_states(job.folder))
-        turns = SecondTurns.left_by({DISTURBED: progress.disturbed, THROTTLED: slowed}, visits)
-        run = _Run(job, place, observer, account, progress, visits, cards, held, turns)
+        run = _Run(job, place, observer, account, progress, visits, cards, held)
+        run.take_up()
         if job.settings.energy and all(is_host(case.device) for case in job.cases):
             observer.note("--energy reads the counter of a card, and no case of this run is on one")
         needed = dict.fromkeys(case for visit in run.visits for case in progress.remaining(visit))
-        needed.update(dict.fromkeys(sorted(turns.cases, key=str)))
+        needed.update(dict.fromkeys(sorted(run.second_turns.cases, key=str)))
         run.prepare({case.data: case for case in needed if case.data not in place.made})
         yield run
 
@@ -134,11 +136,27 @@ class _Run:
     visits: list[Visit]
     cards: Cards
     held: tuple[int, ...]
-    second_turns: SecondTurns
-    roofed: set[tuple[int, Environment, str]] = field(default_factory=set)
+    second_turns: SecondTurns = field(default_factory=SecondTurns)
+    roofed: set[Roofed] = field(default_factory=set)
     ended_early: set[int] = field(default_factory=set)
     slowed_by: dict[str, None] = field(default_factory=dict)
     processes: int = 0
+
+    def take_up(self) -> None:
+        """Learns from the folder what an earlier part of the run did beside its records, and owes."""
+        folder = self.job.folder
+        self.roofed = {
+            (roof.fork, roof.backend, roof.device, roof.threads, roof.precision, roof.dtype)
+            for roof in journal.roofs(folder)
+        }
+        states = list(journal.card_states(folder))
+        for state in states:
+            if state.slowed:
+                self.slowed_by.update(dict.fromkeys(state.throttle or ()))
+        # What a group of a sweep holds had its second turn where it was measured.
+        if "kind" not in journal.planned(folder).header:
+            stored = {DISTURBED: self.progress.disturbed, THROTTLED: card_state.slowed_turns(states)}
+            self.second_turns = SecondTurns.left_by(stored, self.visits, self.progress.ended)
 
     def prepare(self, needed: dict[str, Case]) -> None:
         """Makes inputs and oracles in a process of its own; where it dies, the next one goes on."""
@@ -323,7 +341,7 @@ class _Run:
             elif event["event"] == "roof":
                 self.observer.phase("roofs", f"in {event['dtype']} on", str(visit.environment))
             elif event["event"] == "roofs":
-                self.roofed.add((visit.fork, visit.environment, event["dtype"]))
+                self.roofed.add(_roofed(visit, event["dtype"]))
                 self.account.add(event["spent"])
             elif event["event"] == "bye" and event.get("early"):
                 self.ended_early.add(visit.fork)
@@ -389,7 +407,7 @@ class _Run:
         if not settings.roofs or visit.fork not in (0, settings.forks - 1):
             return []
         dtypes = self._dtypes.get(visit.environment, ())
-        return sorted(d for d in dtypes if (visit.fork, visit.environment, d) not in self.roofed)
+        return sorted(dtype for dtype in dtypes if _roofed(visit, dtype) not in self.roofed)
 
     @functools.cached_property
     def _dtypes(self) -> dict[Environment, set[str]]:
@@ -397,3 +415,9 @@ class _Run:
         for visit in self.visits:
             found.setdefault(visit.environment, set()).update(case.dtype for case in visit.cases)
         return found
+
+
+def _roofed(visit: Visit, dtype: str) -> Roofed:
+    setting = visit.environment.setting
+    backend = visit.environment.backend
+    return (visit.fork, backend, setting.device, setting.threads, setting.precision, dtype)

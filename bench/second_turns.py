@@ -1,7 +1,7 @@
 """Which cases were disturbed or slowed, and is it worth measuring them again?"""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from xpbench.bench.case import Case
@@ -33,9 +33,11 @@ class SecondTurns:
     over: set[str] = field(default_factory=set)
 
     @classmethod
-    def left_by(cls, stored: Mapping[str, Later], visits: Sequence[Visit]) -> "SecondTurns":
+    def left_by(
+        cls, stored: Mapping[str, Later], visits: Sequence[Visit], ended: Collection[str] = ()
+    ) -> "SecondTurns":
         """Those of a run that is taken up again, by what is ``stored`` of every cause: what had a second
-        turn counts, and what had none waits for it."""
+        turn counts, and what had none waits for it, but for cases that ``ended`` with a word."""
         found = cls()
         if not any(stored.values()):
             return found
@@ -43,6 +45,8 @@ class SecondTurns:
             for case in visit.cases:
                 key = (str(case), visit.fork)
                 seen = {cause: later[key] for cause, later in stored.items() if key in later}
+                if str(case) in ended:
+                    continue
                 if any(seen.values()):
                     found.taken.update(seen.keys())
                     found.in_vain.update(cause for cause, later in seen.items() if later and later[0])
