@@ -1,6 +1,7 @@
 """``xpbench larger``: principal components and least squares of a matrix larger than memory."""
 
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -132,6 +133,9 @@ def _answer(
 
     if out is not None and out.suffix != ".npz":
         raise XpbenchError(f"-o {out}: expected a name that ends in .npz")
+    if out is not None and (out.is_dir() or not os.access(out.parent, os.W_OK | os.X_OK)):
+        where = "it is a folder" if out.is_dir() else f"{out.parent} is no folder that can be written"
+        raise XpbenchError(f"-o {out}: {where}")
     work = Work(
         **asked,
         data=str(data),
@@ -174,6 +178,7 @@ def _progress() -> Callable[[int], None]:
 
 
 def _lines(found: "Answered") -> list[str]:
+    from xpbench.bench.larger.asking import agrees
     from xpbench.bench.report.quantities import duration, percent, rate, volume
 
     work, done = found.work, found.done
@@ -190,13 +195,15 @@ def _lines(found: "Answered") -> list[str]:
         share = percent(float(variances.sum() / spectrum.sum())) if spectrum.sum() > 0 else "nothing"
         lines.append(f"  answer  {len(variances)} components hold {share} of the variance")
     else:
-        residual = float(found.arrays["residual"])
+        residual, error = (float(found.arrays[name]) for name in ("residual", "residual_error"))
+        norm = f"{residual:.4g}" if residual > error else f"at most {residual + error:.2g}"
         lines.append(
             f"  answer  {len(found.arrays['coefficients'])} coefficients; what they leave of the target "
-            f"has norm {residual:.4g}"
+            f"has norm {norm}"
         )
+    words = {True: "agrees", False: "DISAGREES", None: "is not judged"}
     for name, (value, limit) in found.agreement.items():
-        word = "agrees" if value <= limit else "DISAGREES"
+        word = words[agrees(value, limit)]
         lines.append(f"  {word}  {name}: off by {value:.2g}, limit {limit:.2g}")
     return lines
 
@@ -204,16 +211,19 @@ def _lines(found: "Answered") -> list[str]:
 def _record(found: "Answered") -> dict[str, Any]:
     from dataclasses import asdict
 
+    from xpbench.bench.larger.asking import agrees
     from xpbench.bench.measurement import as_json
 
     work = asdict(found.work)
     del work["answer"]
     pairs = {
-        name: {"value": value, "limit": limit, "agrees": value <= limit}
+        name: {"value": value, "limit": limit, "agrees": agrees(value, limit)}
         for name, (value, limit) in found.agreement.items()
     }
     answer = {
-        name: found.arrays[name].tolist() for name in ("variances", "residual") if name in found.arrays
+        name: found.arrays[name].tolist()
+        for name in ("variances", "residual", "residual_error")
+        if name in found.arrays
     }
     plain: dict[str, Any] = as_json({**work, **asdict(found.done), **answer, "agreement": pairs})
     return plain

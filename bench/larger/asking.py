@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from xpbench.bench import preparation, process, registry
+from xpbench.bench import device, preparation, process, registry
 from xpbench.bench.backend import Setting
 from xpbench.bench.exceptions import NothingMeasured, XpbenchError
 from xpbench.bench.larger import matrix, truth
@@ -36,7 +36,15 @@ class Answered:
 
     @property
     def agrees(self) -> bool:
-        return all(value <= limit for value, limit in self.agreement.values())
+        """Whether nothing is seen to disagree."""
+        return all(agrees(value, limit) is not False for value, limit in self.agreement.values())
+
+
+def agrees(value: float, limit: float) -> bool | None:
+    """``None`` where the limit is as large as what is compared, and says nothing."""
+    if not value <= limit:
+        return False
+    return True if limit < 1 else None
 
 
 def checked(work: Work, check: str | None) -> Work:
@@ -61,6 +69,17 @@ def checked(work: Work, check: str | None) -> Work:
         raise XpbenchError(f"--dtype {dtype!r}: expected {' or '.join(DTYPES)}")
     if check is not None and check not in truth.CHECKS:
         raise XpbenchError(f"--check {check!r}: expected {' or '.join(truth.CHECKS)}")
+    if work.problem != PCA and rows.rows < rows.columns - 1 + work.intercept:
+        raise XpbenchError(
+            f"{work.data} has {rows.rows} rows, and {rows.columns - 1} columns and a constant to fit: "
+            "expected as many rows at least"
+        )
+    if work.device and device.parse(work.device).processes > 1:
+        raise XpbenchError(
+            f"--device {work.device}: --memory is that of one process: name devices of one, e.g. 4xcpu"
+        )
+    if check == truth.EXACT:
+        truth.refuse_beyond_memory(work, rows)
     if check == truth.INCREMENTAL and work.problem != PCA:
         raise XpbenchError(
             "--check incremental: scikit-learn has no least squares in blocks; take --check exact"

@@ -86,27 +86,38 @@ def components_of_triangle(xp: Namespace, triangle: Array) -> tuple[Array, Array
     return vh, s * s
 
 
-def coefficients_of_gram(xp: Namespace, scatter: Array) -> tuple[Array, Array]:
-    """The ``w`` that minimises ``|X w - y|``, and that minimum, from the scatter of ``(X | y)``.
+def coefficients_of_gram(xp: Namespace, scatter: Array) -> tuple[Array, Array, Array, Array]:
+    """The ``w`` that minimises ``|X w - y|``, that minimum, and how far it is to be trusted, from the
+    scatter of ``(X | y)``: the smallest sine of the angle between a column of X and the span of those
+    before it, and the lengths of all columns.
 
-    ``scatter (d + 1, d + 1) -> (d,), ()``, by Cholesky's factor of X'X, whose condition number is the
-    square of that of X (Bjoerck, Numerical Methods for Least Squares Problems, section 2.2).
+    ``scatter (d + 1, d + 1) -> (d,), (), (), (d + 1,)``, by Cholesky's factor of X'X, whose condition
+    number is the square of that of X (Bjoerck, Numerical Methods for Least Squares Problems, section
+    2.2).
     """
     d = scatter.shape[0] - 1
     lower = xp.linalg.cholesky(scatter[:d, :d])
     z = xp.solve_triangular(lower, scatter[:d, d], lower=True)
     rest = scatter[d, d] - xp.sum(z * z)
-    return xp.solve_triangular(lower.T, z, lower=False), xp.sqrt(
-        xp.where(rest > 0, rest, xp.zeros_like(rest))
-    )
+    w = xp.solve_triangular(lower.T, z, lower=False)
+    lengths = xp.sqrt(xp.linalg.diagonal(scatter))
+    residual = xp.sqrt(xp.where(rest > 0, rest, xp.zeros_like(rest)))
+    return w, residual, _least_sine(xp, xp.linalg.diagonal(lower), lengths[:d]), lengths
 
 
-def coefficients_of_triangle(xp: Namespace, triangle: Array) -> tuple[Array, Array]:
+def coefficients_of_triangle(xp: Namespace, triangle: Array) -> tuple[Array, Array, Array, Array]:
     """As ``coefficients_of_gram``, from the triangle of ``(X | y)``: its last column holds Q'y, and its
     last entry what is left of ``y`` (Bjoerck, section 2.4.3). Backward stable."""
     d = triangle.shape[0] - 1
     w = xp.solve_triangular(triangle[:d, :d], triangle[:d, d], lower=False)
-    return w, xp.abs(triangle[d, d])
+    lengths = xp.sqrt(xp.sum(triangle * triangle, axis=0))
+    pivots = xp.abs(xp.linalg.diagonal(triangle))
+    return w, pivots[d], _least_sine(xp, pivots[:d], lengths[:d]), lengths
+
+
+def _least_sine(xp: Namespace, pivots: Array, lengths: Array) -> Array:
+    """What a factorization leaves of each column, as a share of its length; of a column of zeros 0."""
+    return xp.min(pivots / xp.where(lengths > 0, lengths, xp.ones_like(lengths)))
 
 
 @dataclass(frozen=True)
@@ -122,7 +133,7 @@ class Form:
     name: str
     add: Callable[..., tuple[Array, Array]]
     components: Callable[..., tuple[Array, Array]]
-    coefficients: Callable[..., tuple[Array, Array]]
+    coefficients: Callable[..., tuple[Array, Array, Array, Array]]
     copies: int
     squares: int
     final: int

@@ -46,6 +46,11 @@ class Reduced:
         """What a chain of triangles of d columns errs by, in eps of the length of each column."""
         return (2 * math.sqrt(d) + 4) * math.sqrt(self.blocks + 1)
 
+    def squares(self, d: int) -> float:
+        """What a scatter of d columns and Cholesky's factor of it err by, in eps of the squares: the
+        latter by 4 sqrt(d) + 4 (Higham, theorem 10.3, with errors that are independent)."""
+        return 2 * self.drift + 4 * math.sqrt(d) + 4
+
 
 def pca_limits(how: Reduced, s: np.ndarray, mean: np.ndarray, k: int) -> dict[str, float]:
     """Limits of ``subspace``, the sine of the largest angle between two spans of k components, and of
@@ -80,8 +85,8 @@ def coefficients_limit(
     (d + 1,)`` is what was taken off them, else zeros. To first order w - x is A+ (f - E x) +
     (A'A)^-1 E'r (Higham, theorem 20.1). A column is off by the chain of triangles times its length and
     by the rounding of its mean. The normal equations have F x - A'f in the place of A'(E x - f) for F
-    the error of the scatter and of Cholesky's method, 4 sqrt(d) + 4 (Higham, theorem 10.3, with errors
-    that are independent), and are multiplied by (A'A)^-1: the square of the condition number.
+    the error of the scatter and of Cholesky's method, and are multiplied by (A'A)^-1: the square of the
+    condition number. Where ``x`` is zero the limit is that of ``|w|``.
     """
     d = a.shape[1]
     s = np.linalg.svd(np.linalg.qr(a, mode="r"), compute_uv=False)
@@ -92,9 +97,41 @@ def coefficients_limit(
     moved = math.hypot(target, float(np.linalg.norm(lengths * x))) / s[-1]
     moved += float(np.linalg.norm(lengths)) * rest / s[-1] ** 2
     if how.form == "gram":
-        squares = (2 * how.drift + 4 * math.sqrt(d) + 4) * size
+        squares = how.squares(d) * size
         moved += squares * (size * float(np.linalg.norm(x)) + float(np.linalg.norm(b))) / s[-1] ** 2
-    return float(how.unit * moved / np.linalg.norm(x))
+    return float(how.unit * moved / (np.linalg.norm(x) or 1.0))
+
+
+def least_sine(how: Reduced, lengths: np.ndarray, mean: np.ndarray) -> float:
+    """The sine of the angle between a column and the span of others that rounding alone makes of 0.
+
+    ``lengths`` and ``mean``, ``(d + 1,)`` each, are those of the columns of ``(X | y)``, the latter
+    zeros where they are not centred. A triangle leaves a column off by its chain, a scatter a square by
+    its drift, and centring both by an eps of the mean.
+    """
+    d = len(lengths) - 1
+    known = lengths[:d] > 0
+    away = math.sqrt(how.n) * np.abs(mean[:d][known]) / lengths[:d][known]
+    far = float(np.max(away, initial=0.0))
+    if how.form == "qr":
+        return how.eps * (how.chain(d + 1) + far)
+    return math.sqrt(how.eps * (how.squares(d) + 2 * far))
+
+
+def residual_error(how: Reduced, lengths: np.ndarray, mean: np.ndarray, x: np.ndarray) -> float:
+    """How far ``|X w - y|`` as computed may be from the smallest, for a ``w`` near ``x (d,)``.
+
+    Columns that move by E move it by at most |E (x, -1)|. The normal equations know its square to their
+    eps of (|X| |x| + |y|)^2, and so what is below the root of that is lost. ``lengths`` and ``mean``
+    as for ``least_sine``.
+    """
+    d, weights = len(x), np.append(x, -1.0)
+    centring = math.sqrt(how.n) * np.abs(mean)
+    if how.form == "qr":
+        return how.unit * float(np.linalg.norm((how.chain(d + 1) * lengths + centring) * weights))
+    size = float(np.linalg.norm(lengths[:d]) * np.linalg.norm(x) + lengths[d])
+    lost = math.sqrt(how.unit * how.squares(d)) * size
+    return lost + how.unit * float(np.linalg.norm(centring * weights))
 
 
 def residual_limit(gram_times: np.ndarray, vectors: np.ndarray, next_square: float) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from xpbench.bench.exceptions import XpbenchError
+from xpbench.bench.exceptions import XpbenchError, one_line
 
 MAGIC = b"\x93NUMPY"
 STRIP = 4 * 2**20
@@ -53,8 +53,12 @@ def stored(path: Path) -> Stored:
             found = Stored(path, shape, dtype, fortran, file.tell())
     except OSError as fault:
         raise XpbenchError(f"{path} cannot be read: {fault.strerror}") from fault
-    except (ValueError, SyntaxError, TypeError) as fault:
-        raise XpbenchError(f"{path} has no header of a .npy file: {str(fault)[:200]}") from fault
+    except XpbenchError:
+        raise
+    except Exception as fault:  # NumPy takes the text for Python's, and whatever comes of that comes
+        raise XpbenchError(f"{path} has no header of a .npy file: {one_line(fault)[:200]}") from fault
+    if min(shape, default=0) < 0:
+        raise XpbenchError(f"{path} has no header of a .npy file: its shape is {shape}")
     if dtype.kind != "f" or dtype.itemsize > 8:
         what = "Python objects, which are never loaded" if dtype.hasobject else f"{dtype}"
         raise XpbenchError(f"{path} holds {what}: expected float16, float32 or float64")

@@ -13,8 +13,9 @@ import numpy as np
 from xpbench.bench import floating, registry
 from xpbench.bench.backend import Backend, Setting
 from xpbench.bench.exceptions import Unsupported, XpbenchError, is_refusal, one_line
-from xpbench.bench.larger import budget, resident
+from xpbench.bench.larger import budget, limits, resident
 from xpbench.bench.larger.forms import FORMS, Form
+from xpbench.bench.larger.limits import Reduced
 from xpbench.bench.larger.matrix import Reader, Table, table
 from xpbench.bench.larger.work import PCA, Done, Work
 from xpbench.bench.report.quantities import volume
@@ -61,11 +62,19 @@ class Reduction:
         }
 
     def lstsq(self) -> dict[str, np.ndarray]:
-        """``coefficients (d,)``, the ``intercept`` (0 where none was asked for), and ``residual``, the
-        norm of what the fit leaves of the target."""
-        w, rest = self._fetched(self._coefficients(self._square))
+        """``coefficients (d,)``, the ``intercept`` (0 where none was asked for), ``residual``, the norm
+        of what the fit leaves of the target, and what tells how far they are to be trusted: ``sine``,
+        ``lengths`` and ``mean``, as in ``limits.least_sine``."""
+        w, rest, sine, lengths = self._fetched(self._coefficients(self._square))
         (mean,) = self._fetched((self._mean,))
-        return {"coefficients": w, "intercept": mean[-1] - mean[:-1] @ w, "residual": rest}
+        return {
+            "coefficients": w,
+            "intercept": mean[-1] - mean[:-1] @ w,
+            "residual": rest,
+            "sine": sine,
+            "lengths": lengths,
+            "mean": mean,
+        }
 
     def _fetched(self, outputs: Any) -> list[np.ndarray]:
         self._backend.wait(outputs)
@@ -81,23 +90,25 @@ def reduce(work: Work, say: Say = lambda **_: None) -> tuple[dict[str, np.ndarra
         If it cannot be done, or not within the memory.
     """
     rows, form = table(Path(work.data), work.target), FORMS[work.form]
-    backend = _loaded(work)
-    _warm(backend, form, work)
-    held = resident.now()
-    itemsize = floating.itemsize(work.dtype)
-    allowance = budget.Budget(work.memory, held.resident)
-    height = budget.block_rows(allowance, form, rows.rows, rows.columns, itemsize)
-    resident.keep_within(work.memory, held)
-    start = time.perf_counter()
-    reduction = Reduction(backend, form, rows.columns, work.dtype, centred=work.centred)
+    height = 0
     try:
+        backend = _loaded(work)
+        _warm(backend, form, work)
+        held = resident.now()
+        itemsize = floating.itemsize(work.dtype)
+        allowance = budget.Budget(work.memory, held.resident)
+        height = budget.block_rows(allowance, form, rows.rows, rows.columns, itemsize)
+        resident.keep_within(work.memory, held)
+        start = time.perf_counter()
+        reduction = Reduction(backend, form, rows.columns, work.dtype, centred=work.centred)
         _add_all(reduction, rows, height, work, say)
         answer = reduction.pca(work.components) if work.problem == PCA else reduction.lstsq()
     except XpbenchError:
         raise
     except Exception as error:
         raise XpbenchError(_words(error, work, height)) from error
-    _check(answer, work)
+    how = Reduced(work.form, rows.rows, height, floating.eps(work.dtype))
+    answer = _checked_pca(answer, work) if work.problem == PCA else _checked_fit(answer, how, work)
     end = resident.now()
     _refuse_beyond(end.peak, work, height)
     return answer, Done(
@@ -153,11 +164,38 @@ def _refuse_beyond(peak: int, work: Work, height: int) -> None:
         )
 
 
-def _check(answer: dict[str, np.ndarray], work: Work) -> None:
-    """A fault where the columns depend on each other, as far as this form can tell."""
-    if all(np.isfinite(array).all() for array in answer.values()):
-        return
-    raise XpbenchError(_dependent(work))
+def _checked_pca(answer: dict[str, np.ndarray], work: Work) -> dict[str, np.ndarray]:
+    if not all(np.isfinite(array).all() for array in answer.values()):
+        raise XpbenchError(_overflown(work))
+    return answer
+
+
+def _checked_fit(answer: dict[str, np.ndarray], how: Reduced, work: Work) -> dict[str, np.ndarray]:
+    """The answer with ``residual_error``, by which the residual may be off.
+
+    Raises
+    ------
+    XpbenchError
+        Where squares overflow, or the columns depend on each other as far as this form can tell.
+    """
+    lengths, mean = (np.asarray(answer.pop(name), np.float64) for name in ("lengths", "mean"))
+    sine = float(answer.pop("sine"))
+    if not (np.isfinite(lengths).all() and np.isfinite(mean).all()):
+        raise XpbenchError(_overflown(work))
+    if not sine > limits.least_sine(how, lengths, mean):
+        raise XpbenchError(_dependent(work))
+    if not all(np.isfinite(array).all() for array in answer.values()):
+        raise XpbenchError(_overflown(work))
+    x = answer["coefficients"].astype(np.float64)
+    return answer | {"residual_error": np.array(limits.residual_error(how, lengths, mean, x))}
+
+
+def _overflown(work: Work) -> str:
+    cure = "--dtype float64, or " if work.dtype != "float64" else ""
+    return (
+        f"{work.data}: its numbers are finite, and sums of their squares are not in {work.dtype}: take "
+        f"{cure}larger units"
+    )
 
 
 def _dependent(work: Work) -> str:
@@ -170,13 +208,14 @@ def _dependent(work: Work) -> str:
 
 def _words(error: Exception, work: Work, height: int) -> str:
     if is_refusal(error):
-        return _dependent(work)
+        return _dependent(work) if work.problem != PCA else _overflown(work)
     said = f"{type(error).__name__} {error}"
     signs = ("OutOfMemory", "RESOURCE_EXHAUSTED", "allocate memory", "bad_alloc", "not enough memory")
     if isinstance(error, MemoryError) or any(sign in said for sign in signs):
         return (
-            f"{work.backend} wanted more than the {volume(work.memory)} that --memory allows, with "
-            f"blocks of {height} rows: allow more"
+            f"{work.backend} wanted more than the {volume(work.memory)} that --memory allows"
+            + (f", with blocks of {height} rows" if height else "")
+            + ": allow more"
         )
     return f"{work.backend} failed: {one_line(error)}"
 
@@ -190,7 +229,9 @@ def main(file: str) -> None:
     say(event="start", id=work.problem)
     try:
         answer, done = reduce(work, say)
-        np.savez(work.answer, allow_pickle=False, **answer)
+        # Where it has a keyword of its own, types take every array for it; before, that was an array.
+        save: Any = np.savez
+        save(work.answer, **answer)
         say(event="done", id=work.problem, **asdict(done))
     except XpbenchError as fault:
         say(event="fault", id=work.problem, text=str(fault))

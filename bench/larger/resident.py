@@ -6,6 +6,7 @@ else's (``RssAnon``), and those of files that are mapped (``RssFile``), librarie
 """
 
 import resource
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,4 +63,4 @@ def keep_within(allowed: int, held: Memory) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     if hard != resource.RLIM_INFINITY:
         most = min(most, hard)
-    resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
+    resource.setrlimit(resource.RLIMIT_DATA, (min(most, sys.maxsize), hard))

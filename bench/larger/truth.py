@@ -5,6 +5,7 @@ keeps the leading components of what it has seen: an approximation.
 """
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,11 @@ from xpbench.bench.larger.limits import (
     Reduced,
     coefficients_limit,
     pca_limits,
+    residual_error,
     residual_limit,
     sine,
 )
-from xpbench.bench.larger.matrix import Reader, table
+from xpbench.bench.larger.matrix import Reader, Table, table
 from xpbench.bench.larger.work import PCA, Work
 from xpbench.bench.report.quantities import volume
 from xpbench.bench.task import announce, die_with_parent
@@ -44,12 +46,7 @@ def exact(work: Work, how: Reduced, answer: dict[str, np.ndarray]) -> Agreement:
     import scipy.linalg
 
     rows = table(Path(work.data), work.target)
-    needed, most = COPIES * 8 * rows.rows * rows.columns, memory.limit()
-    if most is not None and needed > most:
-        raise XpbenchError(
-            f"--check exact takes {volume(needed)}, and there is memory for {volume(most)}"
-            + (": take --check incremental" if work.problem == PCA else ": leave it out")
-        )
+    refuse_beyond_memory(work, rows)
     # In the dtype of the work first: rounding the numbers is not what is judged.
     z = Reader(rows).block(0, rows.rows, work.dtype).astype(np.float64)
     mean = z.mean(axis=0) if work.centred else np.zeros(rows.columns)
@@ -58,6 +55,10 @@ def exact(work: Work, how: Reduced, answer: dict[str, np.ndarray]) -> Agreement:
     triangle = np.asarray(np.linalg.qr(z, mode="r"))
     if work.problem == PCA:
         _, s, vh = scipy.linalg.svd(triangle, lapack_driver="gesvd")
+        if s[0] == 0:
+            # All rows are alike, which centring tells to a rounding of each.
+            most = how.n * float(2 * how.unit * np.linalg.norm(mean)) ** 2
+            return {"variances": (float(np.abs(answer["spectrum"]).max()) * (how.n - 1), most)}
         limits = pca_limits(how, s, mean, work.components)
         apart = answer["spectrum"] * (how.n - 1) - s**2
         return {
@@ -66,8 +67,35 @@ def exact(work: Work, how: Reduced, answer: dict[str, np.ndarray]) -> Agreement:
         }
     a, b = triangle[:, :-1], triangle[:, -1]
     x = scipy.linalg.lstsq(a, b, lapack_driver="gelsd")[0]
-    distance = float(np.linalg.norm(answer["coefficients"] - x) / np.linalg.norm(x))
-    return {"coefficients": (distance, coefficients_limit(how, a, b, x, mean))}
+    size, limit = float(np.linalg.norm(x)) or 1.0, coefficients_limit(how, a, b, x, mean)
+    pairs = {"coefficients": (float(np.linalg.norm(answer["coefficients"] - x)) / size, limit)}
+    rest, length = float(np.linalg.norm(b - a @ x)), float(np.linalg.norm(b)) or 1.0
+    off = residual_error(how, np.linalg.norm(triangle, axis=0), mean, x)
+    pairs["residual"] = (abs(float(answer["residual"]) - rest) / length, off / length)
+    if work.intercept:
+        pairs["intercept"] = _intercept(how, float(answer["intercept"]), x, mean, limit * size)
+    return pairs
+
+
+def _intercept(
+    how: Reduced, found: float, x: np.ndarray, mean: np.ndarray, moved: float
+) -> tuple[float, float]:
+    """How far an intercept is off, and may be, as shares of the sum that it is, m_y - m'x: by what the
+    coefficients may have ``moved``, and by the rounding of means and of a sum of d terms."""
+    terms = np.append(-mean[:-1] * x, mean[-1])
+    size = float(np.abs(terms).sum()) or 1.0
+    limit = float(np.linalg.norm(mean[:-1])) * moved / size + (math.sqrt(len(terms)) + 4) * how.unit
+    return abs(found - float(terms.sum())) / size, limit
+
+
+def refuse_beyond_memory(work: Work, rows: Table) -> None:
+    """Raises where the answer in memory would not fit into it."""
+    needed, most = COPIES * 8 * rows.rows * rows.columns, memory.limit()
+    if most is not None and needed > most:
+        raise XpbenchError(
+            f"--check exact takes {volume(needed)}, and there is memory for {volume(most)}"
+            + (": take --check incremental" if work.problem == PCA else ": leave it out")
+        )
 
 
 def incremental(work: Work, how: Reduced, answer: dict[str, np.ndarray]) -> Agreement:

@@ -348,6 +348,24 @@ def half_a_header(folder: Path) -> str:
     return "x.npy"
 
 
+def header(text: str) -> Callable[[Path], str]:
+    """A file whose header has the length that it tells of."""
+
+    def save(folder: Path) -> str:
+        padded = text.ljust(117).encode() + b"\n"
+        (folder / "x.npy").write_bytes(b"\x93NUMPY\x01\x00\x76\x00" + padded + bytes(800))
+        return "x.npy"
+
+    return save
+
+
+def nearly_dependent() -> np.ndarray:
+    """Columns of which the last is the sum of two others, but for its rounding; a target comes first."""
+    x = np.random.default_rng(5).standard_normal((50, 4))
+    x[:, 3] = x[:, 1] + x[:, 2]
+    return x
+
+
 def with_one(value: float) -> np.ndarray:
     x = np.random.default_rng(0).standard_normal((50, 3))
     x[41, 2] = value
@@ -360,6 +378,18 @@ WRONG: dict[str, tuple[Callable[[Path], str], tuple[str, ...], str]] = {
     "a folder": (lambda _: ".", PCA, ". is no file"),
     "text": (text, PCA, "x.npy is no .npy file"),
     "half a header": (half_a_header, PCA, "has no header of a .npy file"),
+    "an open header": (
+        header("{'descr': '<f8', 'fortran_order': False, 'shape': (5, 4"),
+        PCA,
+        "no header",
+    ),
+    "no dtype": (header("{'descr': (), 'fortran_order': False, 'shape': (5, 4)}"), PCA, "no header"),
+    "deep header": (header("(" * 110), PCA, "no header"),
+    "negative": (
+        header("{'descr': '<f8', 'fortran_order': False, 'shape': (5, -4)}"),
+        PCA,
+        "its shape is (5, -4)",
+    ),
     "torn": (torn, PCA, "it was not written to its end"),
     "objects": (objects, PCA, "holds Python objects, which are never loaded"),
     "integers": (other_dtype, PCA, "holds int64: expected float16, float32 or float64"),
@@ -388,6 +418,28 @@ WRONG: dict[str, tuple[Callable[[Path], str], tuple[str, ...], str]] = {
     "another target": (saved(np.ones((9, 2))), ("lstsq", "--target", "x.npy"), "has shape (9, 2)"),
     "dependent": (saved(np.ones((9, 3))), LSTSQ, "take --form qr, or leave columns out"),
     "dependent by qr": (saved(np.ones((9, 3))), (*LSTSQ, "--form", "qr"), "leave columns out"),
+    "nearly dependent": (saved(nearly_dependent()), LSTSQ, "take --form qr, or leave columns out"),
+    "nearly dependent by qr": (
+        saved(nearly_dependent()),
+        (*LSTSQ, "--form", "qr", "--check", "exact"),
+        "leave columns out",
+    ),
+    "far and dependent": (
+        saved(nearly_dependent() + 1e6),
+        (*LSTSQ, "--intercept", "--form", "qr"),
+        "leave columns out",
+    ),
+    "too few for a constant": (
+        saved(np.eye(2, 3)),
+        (*LSTSQ, "--intercept"),
+        "has 2 rows, and 2 columns and a constant to fit",
+    ),
+    "overflow": (saved(np.diag([1e30] * 3)), (*PCA, "--dtype", "float32"), "take --dtype float64, or"),
+    "overflow of a fit": (
+        saved(np.diag([1e30] * 3)),
+        (*LSTSQ, "--dtype", "float32", "--form", "qr"),
+        "take --dtype float64, or",
+    ),
     "components": (saved(np.ones((9, 2))), ("pca", "--components", "3"), "so 1 to 2 components"),
     "form": (saved(np.ones((9, 2))), (*PCA, "--form", "lu"), "expected gram or qr"),
     "dtype": (saved(np.ones((9, 2))), (*PCA, "--dtype", "int8"), "expected float32 or float64"),
@@ -398,8 +450,50 @@ WRONG: dict[str, tuple[Callable[[Path], str], tuple[str, ...], str]] = {
     "memory": (saved(np.ones((9, 2))), (*PCA, "--memory", "much"), "expected an amount, e.g. 256MB"),
     "little memory": (saved(np.ones((9, 2))), (*PCA, "--memory", "9MB"), "allow "),
     "much too wide": (saved(np.ones((2000, 2000), "f4")), (*PCA, "--memory", "99MB"), "2000 x 2000"),
+    "several processes": (
+        saved(np.ones((9, 2))),
+        (*PCA, "--backend", "jax-sharded", "--device", "2x2xcpu"),
+        "name devices of one, e.g. 4xcpu",
+    ),
+    "nowhere": (saved(np.ones((9, 2))), (*PCA, "-o", "no/x.npz"), "no is no folder that can be written"),
     "out": (saved(np.ones((9, 2))), (*PCA, "-o", "x.npy"), "expected a name that ends in .npz"),
 }
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        (lambda x, noise: x @ [1, -1, 2] + 1e-5 * noise, "norm at most "),
+        (lambda x, noise: x @ [1, -1, 2] + 0.1 * noise, "norm 4."),
+        (lambda x, noise: 0 * noise, "agrees  coefficients: off by 0, limit 0"),
+    ],
+)
+@pytest.mark.parametrize("constant", [(), ("--intercept",)])
+def test_what_a_fit_leaves_is_told_as_far_as_it_is_known(
+    typed: Command, tmp_path: Path, target: Callable[..., Any], said: str, constant: tuple[str, ...]
+) -> None:
+    x = np.random.default_rng(6).standard_normal((2000, 3)).astype("float32")
+    noise = np.random.default_rng(7).standard_normal(2000)
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "y.npy", target(x, noise).astype("float32"))
+    options = ("--target", "y.npy", "--form", "gram", "--check", "exact", *constant)
+    answer = typed("larger", "lstsq", "x.npy", *options)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert said in answer.stdout
+    assert answer.stdout.count("agrees") == 2 + len(constant)
+
+
+@pytest.mark.parametrize("row", [1.0, 0.1])
+def test_rows_that_are_all_alike_are_no_disagreement(typed: Command, tmp_path: Path, row: float) -> None:
+    np.save(tmp_path / "x.npy", np.full((50, 3), row))
+    answer = typed("larger", "pca", "x.npy", "--components", 1, "--check", "exact")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "hold nothing" in answer.stdout or "is not judged" in answer.stdout
+
+
+def test_more_memory_than_there_is_is_no_limit(typed: Command, small: Path) -> None:
+    answer = typed("larger", "pca", small, "--components", 1, "--memory", "10000000TB")
+    assert answer.returncode == 0, answer.stderr
 
 
 @pytest.mark.parametrize("case", list(WRONG))
