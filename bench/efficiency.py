@@ -10,9 +10,9 @@ import math
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from xpbench.bench import growth, stats
+from xpbench.bench import growth, processor, stats
 from xpbench.bench.case import Case
 from xpbench.bench.device import count_of, is_host, kind_of
 from xpbench.bench.header import positive
@@ -163,13 +163,12 @@ def _efficiency(
     told = dict.fromkeys(
         f"{m.case.device} {m.status}: {m.reason}" for m in (*of_one, *of_several) if m.status != "ok"
     )
-    cores = run.header["machine"].get("cores")
     return Efficiency(
         kind=kind,
         one=one,
         several=several,
         devices=count_of(several.device),
-        ideal=ideal(several, cores),
+        ideal=ideal(several, _cores(run.header["machine"])),
         work=work,
         one_s=one_s,
         several_s=several_s,
@@ -178,6 +177,13 @@ def _efficiency(
         alone=_sharding(of_one),
         reason="; ".join(told),
     )
+
+
+def _cores(machine: Mapping[str, Any]) -> int | None:
+    """The CPUs of a machine as far as its control group lets a process use them."""
+    cores, quota = machine.get("cores"), machine.get("cgroup_quota")
+    most = processor.quota_cpus(quota) if isinstance(quota, str) else None
+    return cores if cores is None or most is None else min(cores, max(1, int(most)))
 
 
 def _like(case: Case, size: str) -> tuple[object, ...]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xpbench.bench.commands.measure import measure
+from xpbench.bench.commands.measure import exit_as_found, measure
 from xpbench.bench.commands.one_table import Form, Output, check_form, show_table
 from xpbench.bench.exceptions import NothingMeasured, XpbenchError
 from xpbench.bench.options import (
@@ -91,6 +91,7 @@ def cost(
         tell(f"results go to {folder}")
     measure("cost", prepared, folder, quiet)
     _report(folder, form, file)
+    exit_as_found(folder)
 
 
 def _files(rival: bool) -> list[Path]:

@@ -12,7 +12,7 @@ from xpbench.bench.output import tell
 if TYPE_CHECKING:
     from xpbench.bench.preparation import Plan
 
-INTERRUPTED = 130
+DISAGREED, INTERRUPTED = 1, 130
 
 
 def measure(
@@ -36,3 +36,19 @@ def measure(
         raise typer.Exit(INTERRUPTED) from None
     if not quiet:
         tell(sentence(account))
+
+
+def exit_as_found(folder: Path) -> None:
+    """Exits with 1 where something in a run is wrong.
+
+    Raises
+    ------
+    NothingMeasured
+        If nothing ran.
+    """
+    from xpbench.bench import api
+
+    cases = api.load(folder, rounds=False).cases
+    api.check_measured(cases)
+    if "wrong" in set(cases["status"]):
+        raise typer.Exit(DISAGREED)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from xpbench.bench.commands.measure import measure
+from xpbench.bench.commands.measure import exit_as_found, measure
 from xpbench.bench.commands.one_table import Form, Output, check_form, show_table
 from xpbench.bench.options import (
     Cpus,
@@ -122,6 +122,7 @@ def scaling(
         tell(f"results go to {folder}")
     measure("scaling", prepared, folder, quiet, prepared.registry.files)
     _report(folder, form, file)
+    exit_as_found(folder)
 
 
 def _report(folder: Path, form: str, file: Path | None) -> None:
