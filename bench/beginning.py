@@ -12,6 +12,7 @@ from xpbench.bench import (
     agreement,
     calibration,
     floating,
+    groups,
     journal,
     lock,
     machine,
@@ -72,6 +73,8 @@ def resume(folder: Path, given: Sequence[Path] = (), command: str = "run") -> Pl
             ) from None
         raise
     lock.refuse_if_held(stored.path)
+    if groups.is_folder_of_groups(stored.path.absolute().parent):
+        lock.refuse_if_held(stored.path.absolute().parent)
     header = stored.header
     if header.get("side"):
         raise XpbenchError(
@@ -110,7 +113,7 @@ def of_header(
         settings = Settings(**header["settings"])
         then_sources = dict(header["sources"])
         unusable, versions, preset = header["unusable"], header["versions"], header["preset"]
-    except (KeyError, TypeError) as fault:
+    except (KeyError, TypeError, ValueError, AttributeError) as fault:
         raise XpbenchError(
             f"the plan in {folder} does not say how the run was to go on ({fault}): "
             "it can be shown, but not resumed"

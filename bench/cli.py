@@ -167,6 +167,8 @@ def run(
             as_json=as_json,
         )
         return
+    if slurm:
+        raise XpbenchError("--slurm is of a run on Slurm: add --cluster slurm, or leave it out")
     account = accounting.Account()
     restrict_to_cpus(cpus)
     if resume is not None:

@@ -86,7 +86,9 @@ def plan_of(folder: Path) -> dict[str, Any]:
         header = json.loads(path.read_text())
         if not isinstance(header, dict) or not isinstance(header["cases"], list):
             raise ValueError("it lacks its cases")
-    except (OSError, ValueError, KeyError, RecursionError) as fault:
+        if faults := journal.faults_of_header(path, header):
+            raise ValueError("; ".join(faults))
+    except (OSError, ValueError, KeyError, RecursionError, XpbenchError) as fault:
         raise XpbenchError(
             f"{path} cannot be read ({fault}): the groups can be shown, but the run not resumed"
         ) from None

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from xpbench.bench.case import Case
-from xpbench.bench.device import kind_of
+from xpbench.bench.device import is_host
 from xpbench.bench.plan import Settings
 
 
@@ -39,7 +39,7 @@ class Block:
 
     @property
     def on_card(self) -> bool:
-        return any(kind_of(case.device) == "cuda" for case in self.cases)
+        return any(not is_host(case.device) for case in self.cases)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"cases": [case.to_json() for case in self.cases]}

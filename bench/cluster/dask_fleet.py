@@ -51,6 +51,7 @@ class DaskFleet:
     faults_of: Callable[[Node], list[str]] | None = None
     _asked: dict[str, _Asked] = field(default_factory=dict)
     _running: dict[str, tuple[Any, Block, Place]] = field(default_factory=dict)
+    _over: list[Ended] = field(default_factory=list)
     _workers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     _looked: float = 0.0
     _notes: list[str] = field(default_factory=list)
@@ -82,14 +83,21 @@ class DaskFleet:
         return answers
 
     def _undeclared(self, answers: Mapping[str, Mapping[str, Any]]) -> list[str]:
-        """What is to be said of workers that see a card and do not declare it."""
+        """What is to be said of workers that see a card and do not declare it, or declare one and see
+        none."""
         names = {_name(address, worker): worker for address, worker in self._workers.items()}
-        return [
-            f"{name} sees a card, and gets no case on it: start it with --resources {CARD}=1"
-            for name, answer in answers.items()
-            if not _cards(names[name])
-            and any(not is_host(d) for state in answer["states"].values() for d in state["devices"])
-        ]
+        notes = []
+        for name, answer in answers.items():
+            sees, declares = _sees_a_card(answer["states"]), bool(_cards(names[name]))
+            if sees and not declares:
+                notes.append(
+                    f"{name} sees a card, and gets no case on it: start it with --resources {CARD}=1"
+                )
+            elif declares and not sees:
+                notes.append(
+                    f"{name} declares a card, and no library sees one there: it gets no case on it"
+                )
+        return notes
 
     def require(self, faults_of: Callable[[Node], list[str]]) -> None:
         self.faults_of = faults_of
@@ -127,7 +135,10 @@ class DaskFleet:
         if self.client.status != "running":
             raise self._lost()
         try:
-            self._workers = dict(self.client.scheduler_info(n_workers=-1)["workers"])
+            # Client.scheduler_info gives what its own callback may just have overwritten: no worker.
+            asked = self.client.scheduler.identity
+            told = self.client.sync(asked, n_workers=-1, callback_timeout=CONNECT_SECONDS)
+            self._workers = dict(told["workers"])
         except Exception:
             raise self._lost() from None
         self._looked = time.monotonic()
@@ -145,7 +156,11 @@ class DaskFleet:
     def places(self) -> Sequence[Place]:
         """The workers that have told what they are, and may take part."""
         return [
-            Place(_name(address, worker), kind_of(asked.node.machine), bool(_cards(worker)))
+            Place(
+                _name(address, worker),
+                kind_of(asked.node.machine),
+                bool(_cards(worker)) and _sees_a_card(asked.node.states),
+            )
             for address, worker in self._workers.items()
             if (asked := self._asked.get(address)) and asked.node and not asked.refused
         ]
@@ -191,10 +206,17 @@ class DaskFleet:
         self._running[address] = (future, block, place)
 
     def ended(self) -> list[Ended]:
-        found = [e for address in list(self._running) if (e := self._ended(address))]
+        self._collect()
+        found, self._over = self._over, []
         if not found:
             time.sleep(POLL_SECONDS)
         return found
+
+    def _collect(self) -> None:
+        """Moves what is over, one by one: what was moved is kept, whatever the next one raises."""
+        for address in list(self._running):
+            if ended := self._ended(address):
+                self._over.append(ended)
 
     def _ended(self, address: str) -> Ended | None:
         future, block, place = self._running[address]
@@ -219,12 +241,12 @@ class DaskFleet:
         return Ended(block, place, Result.from_json(answer))
 
     def stop(self) -> list[Ended]:
+        found, self._over = self._over, []
         if not self._running or self.client.status != "running":
-            return []
+            return found
         errands = {address: future.key for address, (future, _, _) in self._running.items()}
         # Ctrl-C must not wait for a worker that does not answer.
         threading.Thread(target=self._tell_to_stop, args=(errands,), daemon=True).start()
-        found: list[Ended] = []
         end = time.monotonic() + STOP_SECONDS
         while self._running and self.client.status == "running" and time.monotonic() < end:
             for address in list(self._running):
@@ -302,6 +324,10 @@ def _name(address: str, worker: Mapping[str, Any]) -> str:
 
 def _cards(worker: Mapping[str, Any]) -> float:
     return float((worker.get("resources") or {}).get(CARD, 0))
+
+
+def _sees_a_card(states: Mapping[str, Mapping[str, Any]]) -> bool:
+    return any(not is_host(device) for state in states.values() for device in state["devices"])
 
 
 def _crowded(answers: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -32,6 +32,8 @@ lost machine costs is a block."""
 CHUNKS_A_MACHINE = 4
 """So many, where they are neither large nor small: the last machine at work is not waited for long."""
 SMALL_CHUNK_SECONDS = 1.0
+UNFIT = "unfit"
+"""In the plan of all groups: by case id, why the smallest of the first machines could not hold it."""
 
 
 def prepared(
@@ -115,29 +117,52 @@ def taken_up(fleet: Fleet, folder: Path, given: Sequence[str]) -> tuple[Plan, Ex
     threads = plan.settings.threads
     expected = Expected(xpbench.__version__, sources.of_package(), usable, threads)
     sweep.check(nodes, expected, {case.backend for case in plan.runnable if is_host(case.device)})
-    most, kernels = _least_memory(nodes), plan.registry.kernels
-    reasons = {case: memory.too_large(kernels[case.kernel], dict(case.size), most) for case in cases}
-    plan = replace(plan, unfit={case: reason for case, reason in reasons.items() if reason})
+    # What fits was told when the run began: a machine that came since changes nothing of it.
+    unfit = header.get(UNFIT) or {}
+    plan = replace(plan, unfit={case: str(unfit[str(case)]) for case in cases if str(case) in unfit})
+    faults = {name: _too_small(node, plan) for name, node in nodes.items()}
+    if faults := {name: words for name, words in faults.items() if words}:
+        raise XpbenchError(sweep.refusal(faults))
+    plan.check_runnable()
     _require(fleet, plan, expected)
     return plan, expected
+
+
+def _too_small(node: Node, plan: Plan) -> list[str]:
+    """The first case that does not fit into the memory of a machine, in words."""
+    kernels = plan.registry.kernels
+    for case in plan.runnable:
+        if reason := memory.too_large(kernels[case.kernel], dict(case.size), node.memory):
+            return [f"cannot hold {case} ({reason})"]
+    return []
 
 
 def begin(plan: Plan, folder: Path) -> None:
     """Makes ``folder`` one for groups of machines, with the plan in it."""
     created = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
     header = beginning.header(plan, folder, created)
-    gathering.begin(folder, header | {"machine": {}, "calibration": None})
+    unfit = {str(case): reason for case, reason in plan.unfit.items()}
+    gathering.begin(folder, header | {"machine": {}, "calibration": None, UNFIT: unfit})
 
 
 def queue(job: Job, expected: Expected, kept: Gathering) -> Queue:
     """The blocks of ``job`` that are not measured yet."""
-    files = {sources.name_of(file): file.read_text() for file in job.registry.files}
-    return schedule.queue_of(job, expected, files, kept.progress, kept.homes)
+    return schedule.queue_of(job, expected, _texts(job.registry), kept.progress, kept.homes)
+
+
+def _texts(found: Registry) -> dict[str, str]:
+    """The files that machines are sent, by name."""
+    texts = {}
+    for file in found.files:
+        try:
+            texts[sources.name_of(file)] = file.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise XpbenchError(f"{file} is not UTF-8: save it so, to have it sent to machines") from None
+    return texts
 
 
 def _ask(fleet: Fleet, found: Registry, backends: Sequence[str]) -> dict[str, Node]:
-    files = {sources.name_of(file): file.read_text() for file in found.files}
-    answers = fleet.ask({"backends": list(backends), "files": files})
+    answers = fleet.ask({"backends": list(backends), "files": _texts(found)})
     return {name: Node(**answer) for name, answer in answers.items()}
 
 
@@ -148,7 +173,7 @@ def _least_memory(nodes: Mapping[str, Node]) -> int | None:
 def _require(fleet: Fleet, plan: Plan, expected: Expected) -> None:
     """Has machines that come later checked as those were that are there."""
     everywhere = {case.backend for case in plan.runnable if is_host(case.device)}
-    fleet.require(lambda node: sweep.faults_of(node, expected, everywhere))
+    fleet.require(lambda node: sweep.faults_of(node, expected, everywhere) or _too_small(node, plan))
 
 
 def _wanted(request: Request, device: str) -> bool:

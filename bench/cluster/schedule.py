@@ -3,7 +3,7 @@
 import hashlib
 import random
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from xpbench.bench.case import Case
@@ -79,14 +79,35 @@ class Queue:
         return self._with_roofs(self._rest(block), place)
 
     def give_back(self, block: Block) -> bool:
-        """Has a block sent again whose machine was lost, and tells whether it will be."""
+        """Has a block sent again whose machine was lost, and tells whether it will be.
+
+        Before the last attempt it is cut into rows, so that one that takes machines with it costs the
+        others nothing. When a row is given up, so are its other forks, which would cost as many machines
+        each.
+        """
+        number, whole = self.sent[block.name]
         self.attempts[block.name] = self.attempts.get(block.name, 0) + 1
         if self.attempts[block.name] >= ATTEMPTS:
+            rows = {case.row for case in whole.cases}
+            self.waiting = [(n, _without(waiting, rows)) for n, waiting in self.waiting]
             return False
-        self.waiting.insert(0, self.sent[block.name])
+        parts = self._rows_of(whole) if self.attempts[block.name] == ATTEMPTS - 1 else [whole]
+        self.waiting[:0] = [(number, part) for part in parts]
         if block.settings.roofs:
             self.roofed = {due for due in self.roofed if due[1] != block.fork}
         return True
+
+    def _rows_of(self, block: Block) -> list[Block]:
+        """A block for each row of one that has an attempt left."""
+        rows: dict[object, list[Case]] = {}
+        for case in block.cases:
+            rows.setdefault(case.row, []).append(case)
+        parts = [
+            replace(block, name=block_name(cases, block.fork), cases=tuple(cases))
+            for cases in rows.values()
+        ]
+        self.attempts |= {part.name: ATTEMPTS - 1 for part in parts}
+        return parts
 
     def lacks(self) -> str:
         """What is said when nothing is measured and blocks wait."""
@@ -147,10 +168,20 @@ def queue_of(
         # Who asks for energy in vain is told so, and not of blocks without a card beside others.
         energy = job.settings.energy and not (on_card and on_card.isdisjoint(cases))
         settings = replace(job.settings, chunk=ONE_CHUNK, energy=energy)
+        # Where it is measured, nobody needs what others need.
+        needed = {
+            name: expected.versions[name]
+            for name in {c.backend for c in cases} & expected.versions.keys()
+        }
+        there = replace(expected, versions=needed)
         for fork in job.fork_range:
             name = block_name(cases, fork)
-            waiting.append((number, Block(name, fork, cases, settings, expected, files, run)))
+            waiting.append((number, Block(name, fork, cases, settings, there, files, run)))
     return Queue(waiting, progress, found)
+
+
+def _without(block: Block, rows: Collection[object]) -> Block:
+    return replace(block, cases=tuple(case for case in block.cases if case.row not in rows))
 
 
 def block_name(cases: Sequence[Case], fork: int) -> str:

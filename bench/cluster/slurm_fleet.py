@@ -17,7 +17,7 @@ from typing import Any
 
 from xpbench.bench.cluster import work
 from xpbench.bench.cluster.block import Block, Node, Result
-from xpbench.bench.cluster.fleet import Ended, Place
+from xpbench.bench.cluster.fleet import Ended, Lost, Place
 from xpbench.bench.exceptions import XpbenchError, one_line
 
 EXECUTORS = ("slurm", "local-slurm")
@@ -60,9 +60,12 @@ class SlurmFleet:
         Raises
         ------
         XpbenchError
-            If it fails; the message says where its log is.
+            If it is refused, or fails; the message says where its log is.
         """
-        job = self._submit(work.describe, dict(question))
+        try:
+            job = self._submit(work.describe, dict(question))
+        except (RuntimeError, OSError) as fault:
+            raise XpbenchError(f"--cluster {self.name}: no job is taken ({_said(fault)})") from None
         try:
             while not job.done():
                 time.sleep(POLL_SECONDS)
@@ -89,7 +92,10 @@ class SlurmFleet:
 
     def send(self, block: Block, place: Place) -> None:
         self._to_be_seen = True
-        job = self._submit(work.measure, block.to_json())
+        try:
+            job = self._submit(work.measure, block.to_json())
+        except (RuntimeError, OSError) as fault:
+            raise Lost(f"{self.name} takes no job any more ({_said(fault)})") from None
         self._running.append((job, block, Place(f"job {job.job_id}", None, place.card)))
 
     def _submit(self, function: Callable[..., Any], argument: Mapping[str, Any]) -> Any:
@@ -150,8 +156,13 @@ def connect(name: str, options: Sequence[str], folder: Path) -> SlurmFleet:
     minutes = _whole("time", given["time"])
     jobs = folder / JOBS / secrets.token_hex(8)
     made = tuple(place for place in jobs.parents if not place.exists())
+    # Whoever could write there could have code run by the nodes.
+    jobs.mkdir(parents=True, mode=0o700)
     if name == "slurm":
-        executor: Any = submitit.SlurmExecutor(folder=jobs)
+        try:
+            executor: Any = submitit.SlurmExecutor(folder=jobs)
+        except RuntimeError as fault:
+            raise XpbenchError(f"--cluster slurm: {one_line(fault)}") from None
         fleet = SlurmFleet(executor, name, jobs, at_once, made)
         asked: dict[str, Any] = {"job_name": "xpbench", "exclusive": True, **_typed(given)}
     else:

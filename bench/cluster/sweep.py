@@ -1,5 +1,6 @@
 """A run over several machines: blocks go where there is room, and what comes back is kept."""
 
+import signal
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -25,6 +26,10 @@ def measure(queue: Queue, gathering: Gathering, fleet: Fleet, observer: Observer
     """
     try:
         given_up = _until_done(queue, gathering, fleet, observer)
+    except KeyboardInterrupt:
+        # An impatient second Ctrl-C must not cost what the machines have measured.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise
     finally:
         for ended in fleet.stop():
             if ended.result is not None:
@@ -56,7 +61,8 @@ def _until_done(queue: Queue, gathering: Gathering, fleet: Fleet, observer: Obse
         for ended in fleet.ended():
             running -= 1
             if not _took(ended, queue, gathering, observer, said):
-                given_up.append(f"{ended.block.cases[0]} and {len(ended.block.cases) - 1} more")
+                more = len(ended.block.cases) - 1
+                given_up.append(f"{ended.block.cases[0]}" + (f" and {more} more" if more else ""))
     return given_up
 
 

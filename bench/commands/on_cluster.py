@@ -132,6 +132,8 @@ def _measure(
     from xpbench.bench.progress import observer_of
 
     job = prepared.job(folder)
+    for group in groups.groups_in(folder):
+        lock.refuse_if_held(group)
     with lock.writing(folder, tell):
         gathering = Gathering.of(folder, groups.plan_of(folder), tuple(prepared.words))
         queue = planning.queue(job, expected, gathering)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from xpbench.bench import preparation
+from xpbench.bench import preparation, registry
 from xpbench.bench.cluster import planning, schedule, sweep
 from xpbench.bench.cluster.block import Block, Expected, Node
 from xpbench.bench.cluster.fleet import Place
@@ -106,6 +106,34 @@ def test_a_block_that_takes_machines_with_it_is_given_up(queue: Any) -> None:
         sent.append(queue.take(CARD, BOTH))
     assert len(sent) == schedule.ATTEMPTS
     assert {block.name for block in sent} == {sent[0].name}
+    rows = {case.row for case in sent[0].cases}
+    assert not any(case.row in rows for _, block in queue.waiting for case in block.cases), (
+        "its other forks would take as many machines each"
+    )
+
+
+def test_a_row_that_takes_machines_with_it_costs_no_other(job: Any) -> None:
+    whole = replace(job, settings=replace(job.settings, chunk=1e9))
+    queue = schedule.queue_of(whole, EXPECTED, {}, Progress(), {})
+    lost = 0
+    measured = set()
+    while (block := queue.take(SMALL, [SMALL])) is not None:
+        keys = {(str(case), block.fork) for case in block.cases}
+        if any(case.kernel == "svd" for case in block.cases):
+            lost += 1
+            queue.give_back(block)
+        else:
+            measured |= keys
+            queue.progress.done |= keys
+    assert lost == schedule.ATTEMPTS
+    others = {(str(c), fork) for c in job.cases if c.kernel != "svd" for fork in range(FORKS)}
+    assert measured == others
+
+
+def test_a_machine_needs_what_its_blocks_are_measured_with(job: Any) -> None:
+    more = replace(EXPECTED, versions={**EXPECTED.versions, "cupy": {"cupy": "14"}})
+    queue = schedule.queue_of(job, more, {}, Progress(), {})
+    assert {tuple(block.expected.versions) for _, block in queue.waiting} == {("numpy",)}
 
 
 def test_a_chunk_is_at_home_only_where_its_card_is(queue: Any) -> None:
@@ -174,6 +202,23 @@ def test_what_differs_is_named_with_the_worker(changes: dict[str, Any], told: st
         sweep.check({"w1": node(), "w2": node(**changes)}, EXPECTED, {"numpy"})
     assert told in str(refused.value)
     assert "w1" not in str(refused.value)
+
+
+def test_a_machine_that_is_too_small_for_what_is_planned_is_left_out() -> None:
+    known = {"numpy": State("numpy", True, "", ("cpu",), {})}
+    request = Request(backends=("numpy",), sizes=("n=4096",))
+    plan = preparation.prepare(["matmul"], request, known=known, forks=FORKS, threads=2)
+    node = Node({"id": "a" * 8, "cpu": "Xeon"}, "1.0", {}, {}, 2, memory=2**40)
+    assert planning._too_small(node, plan) == []
+    [fault] = planning._too_small(replace(node, memory=2**20), plan)
+    assert fault.startswith("cannot hold matmul[n=4096]/numpy@cpu/float32 (")
+
+
+def test_a_file_that_is_sent_to_machines_is_text_that_all_read_alike(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_bytes("# coding: latin-1\nX = 'é'\n".encode("latin-1"))
+    with pytest.raises(XpbenchError, match=r"mine.py is not UTF-8: save it so"):
+        planning._texts(registry.Registry({}, {}, files=(file,)))
 
 
 def test_machines_are_of_one_kind_by_what_they_are_and_not_by_their_name() -> None:

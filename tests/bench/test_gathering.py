@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sweeps import lines
-from xpbench.bench import groups, journal
+from xpbench.bench import beginning, groups, journal, lock
 from xpbench.bench.case import Case
 from xpbench.bench.cluster import gathering
 from xpbench.bench.cluster.block import Result
@@ -101,6 +101,13 @@ def test_a_row_that_nobody_can_measure_has_its_words_too(tmp_path: Path) -> None
     assert journal.read(groups.groups_in(kept.folder)[0]).header["kernels"] == {"matmul": kernel}
 
 
+def test_a_group_is_not_completed_by_two_at_once(kept: Gathering) -> None:
+    kept.take(result(2, (0, 0)))
+    [group] = groups.groups_in(kept.folder)
+    with lock.writing(kept.folder, print), pytest.raises(XpbenchError, match="is being written by"):
+        beginning.resume(group)
+
+
 def test_an_answer_without_news_makes_no_group(kept: Gathering) -> None:
     assert kept.take(Result(machine(8), roofs=({},))) == []
     assert groups.groups_in(kept.folder) == []
@@ -117,7 +124,14 @@ def test_a_folder_in_use_is_no_place_for_a_sweep(kept: Gathering, tmp_path: Path
     assert json.loads((kept.folder / journal.PLAN).read_text()) == HEADER
 
 
-@pytest.mark.parametrize("text", ("", "[]", "{}", '{"cases": 1}'))
+@pytest.mark.parametrize(
+    "text",
+    (
+        *("", "[]", "{}", '{"cases": 1}'),
+        *(json.dumps(HEADER | {part: "abc"}) for part in ("settings", "versions", "kernels", "machine")),
+        json.dumps(HEADER | {"settings": {"forks": "6"}}),
+    ),
+)
 def test_a_plan_that_is_torn_is_one_clear_error(kept: Gathering, text: str) -> None:
     (kept.folder / journal.PLAN).write_text(text)
     with pytest.raises(XpbenchError, match="can be shown, but the run not resumed"):

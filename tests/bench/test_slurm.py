@@ -12,8 +12,11 @@ import pytest
 from processes import wait_until
 from sweeps import expected, lines, options, start
 from xpbench.bench.cluster import slurm_fleet
+from xpbench.bench.cluster.block import Block, Expected
+from xpbench.bench.cluster.fleet import Lost, Place
 from xpbench.bench.commands import on_cluster
 from xpbench.bench.exceptions import XpbenchError
+from xpbench.bench.plan import Settings
 
 pytest.importorskip("submitit", reason="submitit is not installed: pip install 'xpbench[slurm]'")
 
@@ -62,6 +65,14 @@ def tasks(folder: Path) -> list[int]:
     return found
 
 
+def kill_the_newest(folder: Path) -> bool:
+    """Kills a job that has not answered yet: by the end of one that has, nothing is lost."""
+    with contextlib.suppress(ProcessLookupError, ValueError):
+        os.kill(max(tasks(folder)), signal.SIGKILL)
+        return True
+    return False
+
+
 @pytest.mark.slow
 def test_a_sweep_in_jobs_loses_and_doubles_nothing(
     write_kernel: Any, xpbench: Any, tmp_path: Path
@@ -69,9 +80,7 @@ def test_a_sweep_in_jobs_loses_and_doubles_nothing(
     run = tmp_path / "run"
     at_once = ("--slurm", "at_once=2")
     client = start(tmp_path, write_kernel(), *options(SIZES, FORKS, "local-slurm"), *at_once)
-    assert wait_until(lambda: lines(run) and tasks(tmp_path), 60)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(tasks(tmp_path)[0], signal.SIGKILL)
+    assert wait_until(lambda: lines(run) and kill_the_newest(tmp_path), 60)
     killed_at = len(lines(run))
     assert wait_until(lambda: len(lines(run)) > killed_at + len(SIZES) / 2, 120)
     client.send_signal(signal.SIGINT)
@@ -90,6 +99,38 @@ def test_a_sweep_in_jobs_loses_and_doubles_nothing(
     assert again.returncode == 0, again.stderr
     assert Counter(lines(run)) == expected(SIZES, FORKS)
     assert lines(run)[: len(before)] == before
+
+
+class Refuses:
+    """Slurm that takes no job, as where a partition is misspelt."""
+
+    def submit(self, *_: Any) -> Any:
+        raise RuntimeError("sbatch: error:\nsbatch: error: invalid partition specified: typo")
+
+
+def test_a_job_that_slurm_refuses_is_a_word(tmp_path: Path) -> None:
+    fleet = slurm_fleet.SlurmFleet(Refuses(), "slurm", tmp_path, 1)
+    with pytest.raises(XpbenchError, match=r"no job is taken .*invalid partition specified: typo"):
+        fleet.ask({})
+    block = Block("b", 0, (), Settings(1, 0.01, 1, "ieee", 0, 1.0, "numpy"), Expected("1", {}, {}))
+    with pytest.raises(Lost, match=r"takes no job any more .*typo"):
+        fleet.send(block, Place("slurm", None, True))
+
+
+def test_nobody_else_may_write_where_jobs_find_their_work(tmp_path: Path) -> None:
+    before = os.umask(0o002)
+    try:
+        fleet = slurm_fleet.connect("local-slurm", (), tmp_path / "run")
+    finally:
+        os.umask(before)
+    assert fleet.jobs.stat().st_mode & 0o777 == 0o700
+    fleet.close()
+
+
+def test_options_of_slurm_without_it_are_refused(typed: Any) -> None:
+    answer = typed("run", "matmul", "--slurm", "partition=cpu")
+    assert answer.returncode == 2
+    assert "add --cluster slurm" in answer.stderr
 
 
 def test_answers_of_earlier_commands_are_not_loaded(tmp_path: Path) -> None:
