@@ -1,6 +1,6 @@
 """Makes docs/predictions.md: what every sharded kernel would do on 64 and 1,024 devices.
 
-python scripts/predictions.py results/published/xeon-2cpu-devices -o docs/predictions.md
+python scripts/predictions.py results/published/xeon-2cpu-all-devices -o docs/predictions.md
 """
 
 import argparse
@@ -38,7 +38,7 @@ WRITTEN = 3
 """A byte that one device of a host gets from another is read, and written where it is read before."""
 NEAR = 0.25
 """An error within this share of the measured time is counted as near."""
-PUBLISHED = "xeon-2cpu-devices"
+PUBLISHED = "xeon-2cpu-all-devices"
 """The published run behind docs/predictions.md."""
 
 TITLE = "# Past what can be run here: a prediction"

@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from xpbench.bench.case import DTYPES, PRECISIONS, Case
@@ -58,7 +58,6 @@ def check_header(header: Mapping[str, Any], folder: str) -> Iterator[Finding]:
             WARNING, "header", "has a setting that this xpbench does not", _at(f"settings {key}")
         )
     yield from _name(header.get("name"), folder)
-    yield from _forks(settings.get("forks"))
 
 
 def forks_planned(header: Mapping[str, Any]) -> int | None:
@@ -98,6 +97,7 @@ def planned(header: Mapping[str, Any]) -> tuple[list[Case], list[Finding]]:
 
 def _plan(header: Mapping[str, Any], cases: list[Case]) -> Iterator[Finding]:
     settings, kernels = part_of(header, "settings"), part_of(header, "kernels")
+    yield from _forks(settings.get("forks"), {case.backend for case in cases})
     if not cases:
         yield Finding(ERROR, "plan", "plans no case: there is nothing to publish", HEADER)
     for case, count in Counter(cases).items():
@@ -135,10 +135,12 @@ def _name(name: Any, folder: str) -> Iterator[Finding]:
         yield Finding(WARNING, "header", says, _at("name"))
 
 
-def _forks(forks: Any) -> Iterator[Finding]:
+def _forks(forks: Any, backends: Collection[str]) -> Iterator[Finding]:
     if type(forks) is int and forks < MIN_FORKS:
         says = f"are fewer than the {MIN_FORKS} that a verdict takes: nobody may say what is faster"
-        yield Finding(ERROR, "forks", says, _at("settings forks"))
+        # Of one backend nobody says that it is.
+        level = WARNING if len(backends) == 1 else ERROR
+        yield Finding(level, "forks", says, _at("settings forks"))
     elif type(forks) is int and forks == MIN_FORKS:
         says = "are the fewest of a verdict: six and more tell much more apart"
         yield Finding(NOTE, "forks", says, _at("settings forks"))

@@ -32,6 +32,12 @@ def _settings(**changes: Any) -> Callable[[Record, list[Record]], None]:
     return lambda header, records: header["settings"].update(changes)
 
 
+def _of_one_backend(header: Record, records: list[Record]) -> None:
+    header["settings"].update(forks=3)
+    header["cases"] = [case for case in header["cases"] if case["backend"] == "numpy"]
+    records[:] = [m for m in records if m["case"]["backend"] == "numpy" and m["fork"] < 3]
+
+
 def _scaled(record: Record, factor: float) -> None:
     record["samples"] = [factor * sample for sample in record["samples"]]
 
@@ -108,6 +114,11 @@ SPOILT: dict[str, tuple[Callable[[Record, list[Record]], Any], str, str]] = {
         "computed products of float32 in fewer bits",
     ),
     "three forks": (_settings(forks=3), ERROR, "are fewer than the 4 that a verdict takes"),
+    "three forks of one backend": (
+        _of_one_backend,
+        WARNING,
+        "are fewer than the 4 that a verdict takes",
+    ),
     "a case in other threads": (_settings(threads=1), ERROR, "has other threads"),
     "no versions": (lambda h, r: h["versions"].pop("numpy"), ERROR, "its versions are not told"),
     "no processor": (lambda h, r: h["machine"].pop("cpu"), ERROR, "machine cpu"),

@@ -55,7 +55,8 @@ def test_every_command_reads_a_sweep_and_a_group_is_completed_without_a_cluster(
     assert xpbench("compare", "run", "run").returncode == 0
     checked = xpbench("check", "run", "--json")
     levels = [told for one in json.loads(checked.stdout) for told in one["findings"]]
-    assert {told["about"] for told in levels if told["level"] == "error"} == {"forks"}, "two are few"
+    assert not [told for told in levels if told["level"] == "error"]
+    assert any(told["about"] == "forks" for told in levels if told["level"] == "warning"), "two are few"
 
     again = xpbench("run", tmp_path / "double_file.py", "--resume", "run")
     assert again.returncode == 2
