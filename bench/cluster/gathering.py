@@ -14,6 +14,8 @@ from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.measurement import Measurement, read_case
 from xpbench.bench.remaining import Progress, progress_of
 
+UNFIT = "unfit"
+"""In the plan of all groups alone: by case id, why the smallest of the first machines cannot hold it."""
 Row = tuple[str, str, str, int, str]
 """As ``Case.row``."""
 
@@ -110,7 +112,7 @@ class Gathering:
         group = self.folder / kind.name
         known = self.headers.get(kind.name)
         header = known or {
-            **self.header,
+            **{key: part for key, part in self.header.items() if key != UNFIT},
             "name": f"{self.folder.name}/{kind.name}",
             "machine": {**machine, "id": kind.id},
             "kind": kind.words,

@@ -13,7 +13,7 @@ from xpbench.bench import beginning, groups, lock, memory, preparation, registry
 from xpbench.bench.cluster import gathering, schedule, sweep
 from xpbench.bench.cluster.block import Expected, Node
 from xpbench.bench.cluster.fleet import Fleet
-from xpbench.bench.cluster.gathering import Gathering
+from xpbench.bench.cluster.gathering import UNFIT, Gathering
 from xpbench.bench.cluster.kind import kind_of
 from xpbench.bench.cluster.schedule import Queue
 from xpbench.bench.device import is_host
@@ -32,8 +32,6 @@ lost machine costs is a block."""
 CHUNKS_A_MACHINE = 4
 """So many, where they are neither large nor small: the last machine at work is not waited for long."""
 SMALL_CHUNK_SECONDS = 1.0
-UNFIT = "unfit"
-"""In the plan of all groups: by case id, why the smallest of the first machines could not hold it."""
 
 
 def prepared(
@@ -118,7 +116,8 @@ def taken_up(fleet: Fleet, folder: Path, given: Sequence[str]) -> tuple[Plan, Ex
     expected = Expected(xpbench.__version__, sources.of_package(), usable, threads)
     sweep.check(nodes, expected, {case.backend for case in plan.runnable if is_host(case.device)})
     # What fits was told when the run began: a machine that came since changes nothing of it.
-    unfit = header.get(UNFIT) or {}
+    told = header.get(UNFIT)
+    unfit = told if isinstance(told, Mapping) else {}
     plan = replace(plan, unfit={case: str(unfit[str(case)]) for case in cases if str(case) in unfit})
     faults = {name: _too_small(node, plan) for name, node in nodes.items()}
     if faults := {name: words for name, words in faults.items() if words}:

@@ -26,14 +26,15 @@ def measure(queue: Queue, gathering: Gathering, fleet: Fleet, observer: Observer
     """
     try:
         given_up = _until_done(queue, gathering, fleet, observer)
-    except KeyboardInterrupt:
-        # An impatient second Ctrl-C must not cost what the machines have measured.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        raise
     finally:
-        for ended in fleet.stop():
-            if ended.result is not None:
-                gathering.take(ended.result)
+        # An impatient second Ctrl-C must not cost what the machines have measured.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            for ended in fleet.stop():
+                if ended.result is not None:
+                    gathering.take(ended.result)
+        finally:
+            signal.signal(signal.SIGINT, before)
     if given_up:
         raise XpbenchError(
             f"{ATTEMPTS} machines were lost one after the other while they measured {given_up[0]}: "

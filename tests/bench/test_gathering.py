@@ -101,6 +101,15 @@ def test_a_row_that_nobody_can_measure_has_its_words_too(tmp_path: Path) -> None
     assert journal.read(groups.groups_in(kept.folder)[0]).header["kernels"] == {"matmul": kernel}
 
 
+def test_what_is_of_all_groups_is_in_none(tmp_path: Path) -> None:
+    planned = HEADER | {gathering.UNFIT: {"matmul[n=9]/numpy@cpu/float32": "takes 9 TB"}}
+    gathering.begin(tmp_path / "run", planned)
+    Gathering.of(tmp_path / "run", planned).take(result(2, (0, 0)))
+    [group] = groups.groups_in(tmp_path / "run")
+    assert gathering.UNFIT not in journal.planned(group).header
+    assert groups.plan_of(tmp_path / "run")[gathering.UNFIT]
+
+
 def test_a_group_is_not_completed_by_two_at_once(kept: Gathering) -> None:
     kept.take(result(2, (0, 0)))
     [group] = groups.groups_in(kept.folder)
