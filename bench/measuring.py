@@ -158,7 +158,11 @@ class Measurer:
         transfer, arrived = self._moved(backend.fetch, clock.as_sequence(outputs))
         record = replace(record, transfer_out_s=transfer)
         fetched = _copies(arrived)
-        record = self._judge(record, kernel, fetched, made)
+        try:
+            record = self._judge(record, kernel, fetched, made)
+        except Finished as end:
+            again = self._is_right(record, kernel, lambda: call(*arrays), made)
+            raise Finished(_of_the_first_call(end.measurement) if again else end.measurement) from None
         record = replace(
             record,
             compute_dtype=backend.compute_dtype(
@@ -307,6 +311,16 @@ class Measurer:
             raise Finished(replace(record, status="wrong", reason=found.reason, samples=()))
         return record
 
+    def _is_right(
+        self, record: Measurement, kernel: Kernel, call: Callable[[], Any], made: data.Data
+    ) -> bool:
+        """Whether one more call has a right result."""
+        try:
+            self._judge(record, kernel, self._fetch(call()), made)
+        except BaseException:  # whatever the case raises, KeyboardInterrupt too
+            return False
+        return True
+
     def _failed(self, record: Measurement, reason: str) -> Measurement:
         none: dict[str, Any] = dict.fromkeys(("samples", "throughput_samples", "device_samples"), ())
         return replace(record, status="failed", reason=reason, **none)
@@ -352,6 +366,12 @@ class Measurer:
 
     def _keep(self, case: Case, outputs: Sequence[np.ndarray]) -> None:
         data.keep_outputs(self.task.outputs, case, outputs)
+
+
+def _of_the_first_call(record: Measurement) -> Measurement:
+    """A wrong result that a second call did not repeat, as of a library that is not ready yet."""
+    words = "the first call in its process, and no second one"
+    return replace(record, reason=f"{words}: {record.reason}")
 
 
 def _bring_into_memory(arrays: Sequence[np.ndarray]) -> None:
