@@ -18,6 +18,7 @@ from xpbench.bench.commands.cost import cost
 from xpbench.bench.commands.crossover import crossover
 from xpbench.bench.commands.doctor import doctor
 from xpbench.bench.commands.larger import larger
+from xpbench.bench.commands.measure import DISAGREED, INTERRUPTED, exit_if_wrong
 from xpbench.bench.commands.plot import plot
 from xpbench.bench.commands.report import report
 from xpbench.bench.commands.scaling import scaling
@@ -70,7 +71,6 @@ if TYPE_CHECKING:
     from xpbench.bench.plan import Request
     from xpbench.bench.preparation import Plan
 
-DISAGREED, INTERRUPTED = 1, 130
 
 app = typer.Typer(
     name="xpbench",
@@ -195,9 +195,7 @@ def run(
         tell(accounting.sentence(account))
     for warning in ending.warnings(results):
         tell(f"warning: {warning}")
-    statuses = set(results.cases["status"])
-    if "wrong" in statuses or (strict and statuses != {"ok"}):
-        raise typer.Exit(DISAGREED)
+    exit_if_wrong(results.cases, strict)
 
 
 @app.command(epilog="Example: xpbench verify matmul svd --dtype float32")

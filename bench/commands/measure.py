@@ -10,6 +10,8 @@ import typer
 from xpbench.bench.output import tell
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from xpbench.bench.preparation import Plan
 
 DISAGREED, INTERRUPTED = 1, 130
@@ -50,5 +52,11 @@ def exit_as_found(folder: Path) -> None:
 
     cases = api.load(folder, rounds=False).cases
     api.check_measured(cases)
-    if "wrong" in set(cases["status"]):
+    exit_if_wrong(cases)
+
+
+def exit_if_wrong(cases: "DataFrame", strict: bool = False) -> None:
+    """Exits with 1 where one of the cases, a row each, is wrong; if ``strict``, where one is not ok."""
+    statuses = set(cases["status"])
+    if "wrong" in statuses or (strict and statuses != {"ok"}):
         raise typer.Exit(DISAGREED)

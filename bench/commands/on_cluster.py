@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import typer
 
+from xpbench.bench.commands.measure import INTERRUPTED, exit_if_wrong
 from xpbench.bench.exceptions import XpbenchError
 from xpbench.bench.output import announce, console_of_output, print_tables, tell, write
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from xpbench.bench.plan import Request
     from xpbench.bench.preparation import Plan
 
-DISAGREED, INTERRUPTED = 1, 130
 EXAMPLE = "tcp://node1:8786"
 
 
@@ -110,9 +110,7 @@ def run(
     for group in groups.groups_in(folder):
         for warning in ending.warnings(api.load(group, rounds=False)):
             tell(f"warning: {group.name}: {warning}")
-    statuses = set(cases["status"])
-    if "wrong" in statuses or (strict and statuses != {"ok"}):
-        raise typer.Exit(DISAGREED)
+    exit_if_wrong(cases, strict)
 
 
 def _measure(
